@@ -1,0 +1,70 @@
+"""The scores of one training step: what came back, weighted into one reward per completion."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from guerdon.messages import Item, RewardScores
+
+
+@dataclass(frozen=True)
+class StepScores:
+    """Every term of every completion of one step on one rank, N completions and K rewards.
+
+    Attributes:
+        weights: reward name -> weight, K of them.
+        items: the N completions as they were sent.
+        rewards: K lists of N scores, in the order of `weights`.
+        seconds: how long the step waited for them.
+    """
+
+    weights: Mapping[str, float]
+    items: list[Item]
+    rewards: list[RewardScores]
+    seconds: float
+
+    @cached_property
+    def terms(self) -> list[list[float | None]]:
+        """(K, N) weighted terms, null where that reward has no score."""
+        return [
+            [None if score.value is None else weight * score.value for score in served.scores]
+            for weight, served in zip(self.weights.values(), self.rewards, strict=True)
+        ]
+
+    @cached_property
+    def values(self) -> list[float | None]:
+        """N sums of the terms; null when any term is null, so that no partial sum stands in for a reward."""
+        return [
+            None if any(term is None for term in row) else math.fsum(term for term in row if term is not None)
+            for row in zip(*self.terms, strict=True)
+        ]
+
+    @cached_property
+    def statuses(self) -> list[str]:
+        """N statuses: ok, or the first failed term's as `reward: status`."""
+        names = [served.reward for served in self.rewards]
+        rows = zip(*(served.scores for served in self.rewards), strict=True)
+        return [
+            next((f"{name}: {score.status}" for name, score in zip(names, row, strict=True) if not score.ok), "ok")
+            for row in rows
+        ]
+
+    def commonest_failure(self) -> tuple[str, str, str]:
+        """Return (reward, status, an error text of that status) of the most frequent failure; needs one to exist."""
+        failures = Counter(
+            (served.reward, score.status) for served in self.rewards for score in served.scores if not score.ok
+        )
+        (name, status), _ = failures.most_common(1)[0]
+        scores = next(served.scores for served in self.rewards if served.reward == name)
+        return name, status, next(score.error or "" for score in scores if score.status == status)
+
+    def log_metrics(self, log_metric: Callable[[str, float], None], components: Iterable[tuple[str, str]]) -> None:
+        """Report the failed share, the wait and every component's mean; the same keys whatever failed."""
+        log_metric("guerdon/failed_share", sum(value is None for value in self.values) / max(1, len(self.values)))
+        log_metric("guerdon/reward_seconds", self.seconds)
+        scores = {served.reward: served.scores for served in self.rewards}
+        for name, component in components:
+            found = [value for score in scores[name] if (value := score.components.get(component)) is not None]
+            log_metric(f"{name}/{component}", math.fsum(found) / len(found) if found else math.nan)

@@ -1,0 +1,81 @@
+"""Run a kind on items so that one bad item fails alone and no failure becomes a number."""
+
+import base64
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from guerdon.messages import Score
+from reward_server.rewards import Encoder, Item, Kind, Reward
+
+Outcome = dict[str, Any]
+"""What a worker sends back for one item: {"status": "ok", "value"|"vector": …} or {"status", "error"}."""
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+def scored(reward: Reward, items: list[Item]) -> list[Score]:
+    """Score items, or one whole group of them; as many scores as items, whatever the reward does.
+
+    A failing batch is bisected, so that only the guilty item fails. A group cannot be: it fails as one.
+    """
+    if reward.scope == "group":
+        try:
+            return [_checked(value) for value in _full(reward.score(items), len(items))]
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever a reward raises gets a name here
+            return [failure(error) for _ in items]
+    return isolated(lambda some: [_checked(value) for value in _full(reward.score(some), len(some))], items, failure)
+
+
+def outcomes(kind: Kind, items: list[Item]) -> list[Outcome]:
+    """Run a worker's kind on a batch of items of many callers; one outcome per item."""
+    if isinstance(kind, Encoder):
+        return isolated(lambda some: _vectors(kind, some), items, lambda error: _outcome(failure(error)))
+    assert isinstance(kind, Reward)
+    return [_outcome(score) for score in scored(kind, items)]
+
+
+def isolated(run: Callable[[list[In]], list[Out]], items: list[In], failed: Callable[[Exception], Out]) -> list[Out]:
+    """Run on all items at once; when that raises, on each half, down to the items that raise by themselves."""
+    try:
+        return run(items)
+    except Exception as error:  # noqa: BLE001 - the boundary
+        if len(items) <= 1:
+            return [failed(error) for _ in items]
+        half = len(items) // 2
+        return isolated(run, items[:half], failed) + isolated(run, items[half:], failed)
+
+
+def failure(error: Exception) -> Score:
+    return Score.failed("model_error", f"{type(error).__name__}: {error}"[:500])
+
+
+def _full(values: Sequence[Out], expected: int) -> Sequence[Out]:
+    if len(values) != expected:
+        raise ValueError(f"the reward returned {len(values)} scores for {expected} items")
+    return values
+
+
+def _checked(value: float | Score) -> Score:
+    if isinstance(value, Score):
+        return value
+    number = float(value)
+    if not math.isfinite(number):
+        return Score.failed("model_error", f"the reward returned {number}, which is not finite")
+    return Score(value=number)
+
+
+def _vectors(encoder: Encoder, items: list[Item]) -> list[Outcome]:
+    vectors = _full(encoder.embed([item.completion for item in items]), len(items))
+    return [_encoded(vector) for vector in vectors]
+
+
+def _encoded(vector: Any) -> Outcome:
+    if not math.isfinite(float(vector @ vector)):
+        return _outcome(Score.failed("model_error", "the embedding is not finite"))
+    return {"status": "ok", "vector": base64.b64encode(vector.astype("<f4").tobytes()).decode()}
+
+
+def _outcome(score: Score) -> Outcome:
+    return score.model_dump(exclude_defaults=True) | {"status": score.status}

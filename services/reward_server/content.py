@@ -1,0 +1,29 @@
+"""One id for one content: what a score is stored, merged and asked for under."""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from guerdon.messages import Item
+
+Fields = dict[str, Any]
+"""The item fields a kind reads, as JSON values."""
+
+
+def fields(item: Item, reads: Iterable[str]) -> Fields:
+    """Return the fields of an item that decide its score, as they go over the queue."""
+    return {name: _plain(getattr(item, name)) for name in reads}
+
+
+def content_id(version: str, content: Fields) -> str:
+    """Return 32 hex digits: BLAKE2b-128 of the version and the canonical (key-sorted, compact) JSON of the fields."""
+    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return blake2b(canonical, digest_size=16, key=version.encode()[:64]).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list) and value and hasattr(value[0], "model_dump"):
+        return [message.model_dump() for message in value]
+    return value

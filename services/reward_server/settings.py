@@ -1,0 +1,80 @@
+"""Every knob of the reward server, said once: name, type, default and meaning; the environment follows from it."""
+
+import ipaddress
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The knobs; each is the environment variable GUERDON_REWARD_<NAME> (GUERDON_REDIS_URL for the one they share)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GUERDON_REWARD_", use_attribute_docstrings=True, populate_by_name=True, frozen=True
+    )
+
+    redis_url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"), validation_alias="GUERDON_REDIS_URL")
+    """Redis or Valkey: the queue, the reply lists, the score cache."""
+    config: Path | None = None
+    """A rewards.toml with named rewards; without it every kind is served under its own name."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but loopback needs a token."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on."""
+    token: SecretStr | None = None
+    """Bearer token that /v1 requests must carry. None: open, on loopback only."""
+    allow_anonymous: bool = False
+    """Listen beyond loopback without a token, because something in front checks who asks."""
+
+    max_body_bytes: int = Field(default=8 << 20, gt=0)
+    """Larger bodies get 413 before they are read."""
+    body_timeout_s: float = Field(default=30.0, gt=0)
+    """A body that has not arrived by then gets 408."""
+    max_items: int = Field(default=4096, gt=0)
+    """Items in one request."""
+    max_in_flight: int = Field(default=100_000, gt=0)
+    """Model jobs one API process holds at once; more get 503 with Retry-After."""
+
+    cache: bool = True
+    """Look scores up before computing them."""
+    cache_ttl_s: int = Field(default=24 * 3600, gt=0)
+    """How long a computed score is kept."""
+
+    message_items: int = Field(default=512, gt=0)
+    """Items in one queue message."""
+    resubmit_after_s: float = Field(default=10.0, gt=0)
+    """Ask again for what a worker has not answered by then, but never sooner than twice the p99 queue wait."""
+    max_attempts: int = Field(default=3, ge=1)
+    """How often one job is put on the queue before it becomes worker_lost."""
+    visibility_timeout_s: int = Field(default=300, gt=0)
+    """Redis gives a message to another worker when it was not acknowledged by then; above 3 batches' time."""
+
+    max_batch_tokens: int = Field(default=16_384, gt=0)
+    """Padded tokens in one model call; the most that fits the device."""
+    concurrency: int = Field(default=16, ge=2)
+    """Queue messages a worker holds open at once; two full batches' worth."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of the model; None leaves it to torch."""
+    heartbeat_file: Path | None = None
+    """A file the worker touches while it is alive, for a container's health check."""
+
+    @model_validator(mode="after")
+    def _beyond_loopback_needs_a_token(self) -> Self:
+        if self.token is None and not self.allow_anonymous and not _loopback(self.host):
+            raise ValueError(
+                f"host {self.host} is reachable from other machines and there is no token: set GUERDON_REWARD_TOKEN, "
+                "or GUERDON_REWARD_ALLOW_ANONYMOUS=true if something in front checks who asks"
+            )
+        return self
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,114 @@
+"""What can be known to be wrong before a model is loaded: the data, the reward server, the place to write to."""
+
+import os
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from grpo_trainer.ledger import holds_a_run
+from grpo_trainer.run_config import RunConfig
+from grpo_trainer.run_file import RunFileError, nearest
+from guerdon.client import RewardClient, RewardServerError
+from guerdon.messages import RewardInfo
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run that can start: its settings, its rows (train, validation), its rewards as served, where it writes."""
+
+    name: str
+    config: RunConfig
+    out: Path
+    rows: tuple[Rows, Rows]
+    served: dict[str, RewardInfo]
+    token: str | None
+    resume: bool
+
+
+def load_rows(config: RunConfig) -> tuple[Rows, Rows]:
+    """Return the dataset's (train, validation) rows, with prompts as the policy takes them.
+
+    Raises:
+        RunFileError: the dataset refuses its settings, or has no rows.
+    """
+    datasets = import_module("grpo_trainer.datasets")
+    try:
+        train, validation = datasets.load(config.dataset.name, **config.dataset.settings)
+    except (OSError, TypeError, ValueError) as error:
+        raise RunFileError(f"[dataset] {config.dataset.name}: {error}.") from error
+    if not train:
+        raise RunFileError(f"[dataset] {config.dataset.name} has no training rows with these settings.")
+    return [_prompted(row, config) for row in train], [_prompted(row, config) for row in validation]
+
+
+def served_rewards(config: RunConfig) -> dict[str, RewardInfo]:
+    """Return what the server says about each reward of the run.
+
+    Raises:
+        RunFileError: it cannot be reached, or does not serve one of them.
+    """
+    url = config.services.reward_url
+    try:
+        with RewardClient(url, token(config)) as client:
+            served = {info.name: info for info in client.rewards()}
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise RunFileError(
+            f"no reward server answers at {url} ({error or type(error).__name__}). Start one with `guerdon up`, or "
+            "name another with --reward-url."
+        ) from error
+    except (RewardServerError, ValidationError) as error:
+        raise RunFileError(f"{url} does not say which rewards it serves: {error}.") from error
+    if unknown := [name for name in config.weights if name not in served]:
+        known = ", ".join(sorted(served))
+        raise RunFileError(f"{url} serves no reward {unknown[0]!r}{nearest(unknown[0], served)} It serves: {known}.")
+    return {name: served[name] for name in config.weights}
+
+
+def token(config: RunConfig) -> str | None:
+    """Return the reward server's token from the environment.
+
+    Raises:
+        RunFileError: the run names a variable that is not set.
+    """
+    variable = config.services.token_env
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise RunFileError(f"[services] token_env names {variable}, which is not set in the environment.")
+    return os.environ[variable]
+
+
+def output_folder(config: RunConfig, name: str, *, resume: bool) -> Path:
+    """Return the run's directory.
+
+    Raises:
+        RunFileError: it holds a run that is not to be resumed, holds none to resume, or cannot be written.
+    """
+    folder = Path(config.output.dir.format(name=name, time=time.strftime("%Y%m%d-%H%M%S"))).expanduser()
+    if holds_a_run(folder) and not resume:
+        raise RunFileError(f"{folder} holds a run already. Add --resume to go on with it, or choose another --out.")
+    if resume and not any(folder.glob("checkpoints/checkpoint-*")):
+        raise RunFileError(f"{folder} holds no checkpoint to resume from; --resume needs --out with a run's directory.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise RunFileError(f"the output directory {folder} cannot be written: {error.strerror}.") from error
+    return folder
+
+
+def _prompted(row: dict[str, Any], config: RunConfig) -> dict[str, Any]:
+    prompt = row.get("prompt")
+    if config.policy.prompt == "plain" and not isinstance(prompt, str):
+        raise RunFileError('[policy] prompt = "plain" needs prompts that are text; this dataset has chat messages.')
+    if config.policy.prompt == "chat" and isinstance(prompt, str):
+        return row | {"prompt": [{"role": "user", "content": prompt}]}
+    return row

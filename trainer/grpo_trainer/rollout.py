@@ -1,0 +1,80 @@
+"""The completions of one step: a row each, with every term, status and advantage, and the step's record made of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from guerdon.messages import Item, RewardInfo
+from guerdon.step_scores import StepScores
+
+from grpo_trainer import signals
+
+Row = dict[str, Any]
+
+
+def rows(scores: StepScores, advantages: Sequence[float], tokens: Sequence[int]) -> list[Row]:
+    """Return one rank's completions as rows; `term/NAME` is weighted, `NAME/COMPONENT` is as it was served."""
+    return [
+        _row(scores, index, item) | {"advantage": advantage, "completion_tokens": length}
+        for index, (item, advantage, length) in enumerate(zip(scores.items, advantages, tokens, strict=True))
+    ]
+
+
+def record(batch: Sequence[Row], served: Mapping[str, RewardInfo], weights: Mapping[str, float], scaled: bool) -> Row:
+    """Return the part of the ledger's line that the step's completions decide: signals, components, lengths."""
+    terms = {name: _column(batch, f"term/{name}") for name in weights}
+    ids = [row["group_id"] for row in batch]
+    codes = {group: code for code, group in enumerate(dict.fromkeys(ids))}
+    groups = np.array([codes[group] for group in ids], dtype=np.int64)
+    lengths = _column(batch, "completion_tokens")
+    highs = {name: upper_bound(served[name], weight) for name, weight in weights.items()}
+    return {
+        **signals.of_step(terms, groups, lengths, scaled=scaled, highs=highs),
+        "components": {name: signals.stats(_column(batch, name)) for name in component_columns(served, weights)},
+        "completion_tokens": signals.stats(lengths),
+        "completions": len(batch),
+    }
+
+
+def component_columns(served: Mapping[str, RewardInfo], weights: Mapping[str, float]) -> list[str]:
+    return [f"{name}/{component}" for name in weights for component in served[name].components]
+
+
+def upper_bound(info: RewardInfo, weight: float) -> float | None:
+    """Return the largest value that the weighted term can take, or None when the reward states no bound."""
+    bound = info.range.high if weight > 0 else info.range.low
+    return None if bound is None else weight * bound
+
+
+def _row(scores: StepScores, index: int, item: Item) -> Row:
+    found: Row = {
+        "group_id": item.group.id if item.group else "",
+        "slot": item.group.slot if item.group else index,
+        "prompt": _text(item, "prompt"),
+        "completion": _text(item, "completion"),
+        "reward": scores.values[index],
+        "status": scores.statuses[index],
+        "error": next((one.error for s in scores.rewards if not (one := s.scores[index]).ok), None),
+    }
+    for served, terms in zip(scores.rewards, scores.terms, strict=True):
+        found[f"term/{served.reward}"] = terms[index]
+        found[f"version/{served.reward}"] = served.version
+        components = served.scores[index].components
+        found |= {f"{served.reward}/{name}": value for name, value in components.items()}
+    return found
+
+
+def _text(item: Item, field: str) -> str:
+    """Return the prompt or completion as text; chat messages as JSON, one turn's content alone where there is one."""
+    value = getattr(item, field)
+    if isinstance(value, str):
+        return value
+    if len(value) == 1 and value[0].content is not None:
+        return str(value[0].content)
+    return json.dumps([message.model_dump() for message in value], ensure_ascii=False)
+
+
+def _column(batch: Sequence[Row], name: str) -> signals.Floats:
+    return np.array([np.nan if (value := row.get(name)) is None else value for row in batch], dtype=np.float64)
