@@ -67,12 +67,14 @@ class Attempts:
         self.tried += 1
         if isinstance(outcome, httpx.Response) and outcome.status_code not in RETRIED:
             raise Refused(outcome.status_code, f"{self.url} answered {outcome.status_code}: {reason(outcome)}")
-        wait = min(5.0, 0.1 * 2 ** (self.tried - 1)) * random.uniform(0.5, 1.5)
+        wait: float = min(5.0, 0.1 * 2 ** (self.tried - 1)) * random.uniform(0.5, 1.5)
         if isinstance(outcome, httpx.Response):
             wait = max(wait, retry_after_s(outcome))
         if wait >= self.left_s:
-            last = f"{outcome.status_code}: {reason(outcome)}" if isinstance(outcome, httpx.Response) else repr(outcome)
-            raise Unreachable(f"{self.url} gave no scores in {self.deadline_s:g} s ({self.tried} attempts); last: {last}")
+            last = f"{type(outcome).__name__}: {outcome}"
+            if isinstance(outcome, httpx.Response):
+                last = f"{outcome.status_code}: {reason(outcome)}"
+            raise Unreachable(f"{self.url}: no scores in {self.deadline_s:g} s ({self.tried} attempts); last: {last}")
         return wait
 
 
@@ -114,7 +116,7 @@ class RewardClient:
         attempts = Attempts(f"{self.url}/v1/score", request.deadline_s)
         while True:
             try:
-                response = self._http.post(**_post(request, attempts))
+                response = self._http.send(_post(self._http, request, attempts))
             except httpx.TransportError as error:
                 time.sleep(attempts.wait_s(error))
                 continue
@@ -148,7 +150,7 @@ class AsyncRewardClient:
         attempts = Attempts(f"{self.url}/v1/score", request.deadline_s)
         while True:
             try:
-                response = await self._http.post(**_post(request, attempts))
+                response = await self._http.send(_post(self._http, request, attempts))
             except httpx.TransportError as error:
                 await asyncio.sleep(attempts.wait_s(error))
                 continue
@@ -170,11 +172,11 @@ class AsyncRewardClient:
         await self.aclose()
 
 
-def _post(request: ScoreRequest, attempts: Attempts) -> dict[str, object]:
+def _post(http: httpx.Client | httpx.AsyncClient, request: ScoreRequest, attempts: Attempts) -> httpx.Request:
     left = max(0.001, attempts.left_s)
     body = request.model_copy(update={"deadline_s": left}).model_dump_json(exclude_defaults=True)
     headers = {"content-type": "application/json"}
-    return {"url": "/v1/score", "content": body, "headers": headers, "timeout": httpx.Timeout(left + GRACE_S)}
+    return http.build_request("POST", "/v1/score", content=body, headers=headers, timeout=left + GRACE_S)
 
 
 def _rewards(url: str, response: httpx.Response) -> list[RewardInfo]:

@@ -1,5 +1,6 @@
 """Served rewards as one TRL reward function: `GRPOTrainer(reward_funcs=[RemoteReward({"sql_cot": 1.0}, …)])`."""
 
+import asyncio
 import logging
 import os
 import time
@@ -7,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from guerdon.client import AsyncRewardClient, Unreachable
+import httpx
+
+from guerdon.client import RETRIED, AsyncRewardClient, Refused, RewardServerError, Unreachable
 from guerdon.messages import Group, Item, RewardInfo, RewardScores, Score, ScoreRequest
 from guerdon.step_scores import StepScores
 
@@ -16,7 +19,7 @@ log = logging.getLogger("guerdon")
 CONTEXT_SKIPS = frozenset({"prompt", "completion", "completion_ids", "reference", "trainer_state", "environments"})
 
 
-class TooManyFailed(RuntimeError):
+class TooManyFailed(RuntimeError):  # read as what happened
     """More of a step's completions failed than `max_failed_share` allows."""
 
 
@@ -71,6 +74,10 @@ class RemoteReward:
         self.on_scores = on_scores
         self._calls: Counter[str] = Counter()
         self._served: dict[str, RewardInfo] = {}
+        self._client: tuple[asyncio.AbstractEventLoop, AsyncRewardClient] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_client": None}  # connections stay with their process
 
     async def __call__(
         self,
@@ -128,19 +135,49 @@ class RemoteReward:
 
     async def _served_scores(self, items: list[Item]) -> list[RewardScores]:
         request = ScoreRequest(rewards=list(self.weights), items=items, run=self.run, deadline_s=self.deadline_s)
+        client = await self._client_of_this_loop()
         try:
-            # A client per step: TRL runs each trainer's reward functions on an event loop of its own.
-            async with AsyncRewardClient(self.url, self.token) as client:
-                if not self._served:
-                    await self._learn_what_is_served(client)
-                return (await client.score(request)).rewards
+            await self._learn_what_is_served(client)
+            return self._as_asked(request, (await client.score(request)).rewards)
         except Unreachable as error:
             lost = [Score.failed("timeout", str(error)) for _ in items]
             return [RewardScores(reward=name, version="", scores=lost) for name in self.weights]
 
+    async def _client_of_this_loop(self) -> AsyncRewardClient:
+        # Connections belong to the event loop that opened them: each trainer has its own, and so has each asyncio.run.
+        # Within a loop they are kept, because setting up TLS anew costs a step tens of milliseconds.
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._client[0] is not loop:
+            self._client = loop, AsyncRewardClient(self.url, self.token)
+        return self._client[1]
+
     async def _learn_what_is_served(self, client: AsyncRewardClient) -> None:
-        """Fetch the component names once, so that every rank logs the same metric keys whatever fails."""
-        self._served = {info.name: info for info in await client.rewards()}
+        """Fetch the component names once, so that every rank logs the same metric keys whatever fails.
+
+        A server that cannot tell now is asked again at the next step: that is no reason to lose a run, or its scores.
+        """
+        if self._served:
+            return
+        try:
+            self._served = {info.name: info for info in await client.rewards()}
+        except httpx.TransportError as error:
+            log.warning("%s does not say which components its rewards have: %r", self.url, error)
+        except Refused as error:
+            if error.status_code not in RETRIED:
+                raise
+            log.warning("%s", error)
+
+    def _as_asked(self, request: ScoreRequest, served: list[RewardScores]) -> list[RewardScores]:
+        """Return the scores in the order of the weights.
+
+        Raises:
+            RewardServerError: the answer is not what was asked for, so no weight could be trusted to its reward.
+        """
+        by_name = {scores.reward: scores for scores in served}
+        if set(by_name) != set(request.rewards) or any(len(s.scores) != len(request.items) for s in served):
+            got = ", ".join(f"{scores.reward} ({len(scores.scores)} scores)" for scores in served)
+            raise RewardServerError(f"{self.url} was asked for {request.rewards} of {len(request.items)} items: {got}")
+        return [by_name[name] for name in self.weights]
 
     def _components(self) -> list[tuple[str, str]]:
         return [

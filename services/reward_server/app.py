@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
@@ -27,6 +27,7 @@ from reward_server.settings import Settings
 
 log = logging.getLogger("guerdon.api")
 
+UNAUTHORIZED = "send the server's token: Authorization: Bearer …"
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "No token, or not the right one"},
     413: {"model": Refusal, "description": "The body is too large"},
@@ -38,7 +39,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 class StrictJsonRoute(APIRoute):
     """Parse bodies with orjson: json lets NaN, lone surrogates and endless nesting through to fail later as a 500."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
@@ -106,7 +107,7 @@ async def score(request: Request, body: ScoreRequest) -> Response:
     started = time.perf_counter()
     state = request.app.state
     if not auth.allowed(request, state.settings.token and state.settings.token.get_secret_value()):
-        return _refusal("score", 401, "send the server's token: Authorization: Bearer …", {"www-authenticate": "Bearer"})
+        raise HTTPException(401, UNAUTHORIZED, {"www-authenticate": "Bearer"})
     if len(body.items) > state.settings.max_items:
         raise Refused("items", f"{len(body.items)} items; at most {state.settings.max_items} in one request")
     answer = await Scoring(body, state.catalog, state.queue, deadline_of(body)).answer()
@@ -120,7 +121,7 @@ async def rewards(request: Request) -> RewardList:
     """List what is served: scope, where it runs, components with range and direction, version, settings."""
     state = request.app.state
     if not auth.allowed(request, state.settings.token and state.settings.token.get_secret_value()):
-        raise HTTPException(401, "send the server's token: Authorization: Bearer …")
+        raise HTTPException(401, UNAUTHORIZED, {"www-authenticate": "Bearer"})
     return RewardList(rewards=[catalog.info(one) for one in state.catalog.rewards.values()])
 
 

@@ -143,7 +143,7 @@ class Batcher(Generic[Payload, Result]):
         distinct = {job.request.id: job.request.payload for job in batch}
         try:
             results = dict(zip(distinct, self._run(list(distinct.values())), strict=True))
-        except Exception as error:  # noqa: BLE001 - the model's thread outlives whatever the model does
+        except Exception as error:
             log.exception("a model call of %d items failed", len(distinct))
             results = dict.fromkeys(distinct, self._broken(error))
         for job in batch:

@@ -20,12 +20,13 @@ def scored(reward: Reward, items: list[Item]) -> list[Score]:
 
     A failing batch is bisected, so that only the guilty item fails. A group cannot be: it fails as one.
     """
-    if reward.scope == "group":
-        try:
-            return [_checked(value) for value in _full(reward.score(items), len(items))]
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever a reward raises gets a name here
-            return [failure(error) for _ in items]
-    return isolated(lambda some: [_checked(value) for value in _full(reward.score(some), len(some))], items, failure)
+    run = _scores(reward)
+    if reward.scope == "item":
+        return [_checked(value) for value in isolated(run, items, failure)]
+    try:
+        return [_checked(value) for value in run(items)]
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever a reward raises gets a name here
+        return [failure(error) for _ in items]
 
 
 def outcomes(kind: Kind, items: list[Item]) -> list[Outcome]:
@@ -33,7 +34,11 @@ def outcomes(kind: Kind, items: list[Item]) -> list[Outcome]:
     if isinstance(kind, Encoder):
         return isolated(lambda some: _vectors(kind, some), items, lambda error: _outcome(failure(error)))
     assert isinstance(kind, Reward)
-    return [_outcome(score) for score in scored(kind, items)]
+    return [_outcome(value) for value in isolated(_scores(kind), items, failure)]
+
+
+def _scores(reward: Reward) -> Callable[[list[Item]], list[float | Score]]:
+    return lambda items: list(_full(reward.score(items), len(items)))
 
 
 def isolated(run: Callable[[list[In]], list[Out]], items: list[In], failed: Callable[[Exception], Out]) -> list[Out]:
@@ -60,15 +65,18 @@ def _full(values: Sequence[Out], expected: int) -> Sequence[Out]:
 def _checked(value: float | Score) -> Score:
     if isinstance(value, Score):
         return value
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return Score.failed("model_error", f"the reward returned {type(value).__name__}, which is no number")
     if not math.isfinite(number):
         return Score.failed("model_error", f"the reward returned {number}, which is not finite")
     return Score(value=number)
 
 
 def _vectors(encoder: Encoder, items: list[Item]) -> list[Outcome]:
-    vectors = _full(encoder.embed([item.completion for item in items]), len(items))
-    return [_encoded(vector) for vector in vectors]
+    vectors = list(encoder.embed([item.completion for item in items]))
+    return [_encoded(vector) for vector in _full(vectors, len(items))]
 
 
 def _encoded(vector: Any) -> Outcome:
@@ -77,5 +85,8 @@ def _encoded(vector: Any) -> Outcome:
     return {"status": "ok", "vector": base64.b64encode(vector.astype("<f4").tobytes()).decode()}
 
 
-def _outcome(score: Score) -> Outcome:
+def _outcome(value: float | Score) -> Outcome:
+    if type(value) is float and math.isfinite(value):  # the common case, without a round through the model
+        return {"status": "ok", "value": value}
+    score = _checked(value)
     return score.model_dump(exclude_defaults=True) | {"status": score.status}

@@ -5,6 +5,8 @@ from celery import Celery
 from reward_server.settings import Settings
 
 TASK = "guerdon.score"
+WORKERS = "guerdon:workers"
+"""Sorted set of `worker id|served name|served name…`, scored by when the entry goes stale (Unix time)."""
 
 
 def celery_app(settings: Settings) -> Celery:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from pydantic import ValidationError
@@ -23,13 +23,17 @@ class ConfigError(ValueError):
     """The operator's rewards.toml is wrong; the message says where and what would have worked."""
 
 
+Runs = Literal["inline", "worker"]
+
+
 @dataclass(frozen=True)
 class Served:
-    """A kind with settings under a name."""
+    """A kind with settings under a name, and where it runs: where its kind says, or where the operator puts it."""
 
     name: str
     kind: Kind
     version: str
+    runs: Runs
 
     @property
     def queue(self) -> str:
@@ -44,7 +48,7 @@ class Catalog:
     encoder: Served
 
     def on_worker(self) -> list[Served]:
-        return [self.encoder, *(served for served in self.rewards.values() if served.kind.runs == "worker")]
+        return [self.encoder, *(served for served in self.rewards.values() if served.runs == "worker")]
 
 
 def kinds() -> dict[str, type[Kind]]:
@@ -78,30 +82,49 @@ def load(path: Path | None = None) -> Catalog:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error
     built = {name: _built(file, name, entry) for name, entry in entries.items()}
-    return _catalog(built)
-
-
-def _catalog(built: dict[str, Kind]) -> Catalog:
-    encoders = {name: kind for name, kind in built.items() if isinstance(kind, Encoder)}
+    places = {name: _runs(file, name, built[name], entry.get("runs")) for name, entry in entries.items()}
+    encoders = [name for name, kind in built.items() if isinstance(kind, Encoder)]
     if len(encoders) > 1:
-        raise ConfigError(f"one encoder serves all rewards; there are {sorted(encoders)}")
-    name, encoder = next(iter(encoders.items()), ("embeddings", kinds()["embeddings"]()))
-    served = Served(name, encoder, version(encoder))
+        raise ConfigError(f"{file}: one encoder serves all rewards; there are {encoders}")
+    try:
+        encoder = _encoder(encoders[0], built[encoders[0]]) if encoders else _default_encoder()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: [{encoders[0] if encoders else 'embeddings'}] {error}") from error
     return Catalog(
         {
-            name: Served(name, kind, version(kind, needs=served.version if kind.embeds else ""))
+            name: Served(name, kind, version(kind, needs=encoder.version if kind.embeds else ""), places[name])
             for name, kind in built.items()
             if isinstance(kind, Reward)
         },
-        served,
+        encoder,
     )
+
+
+def _encoder(name: str, kind: Kind) -> Served:
+    return Served(name, kind, version(kind), "worker")
+
+
+def _default_encoder() -> Served:
+    return _encoder("embeddings", kinds()["embeddings"]())
+
+
+def _runs(file: Path, name: str, kind: Kind, asked: Any) -> Runs:
+    if asked is None or asked == kind.runs:
+        return kind.runs
+    if asked not in ("inline", "worker"):
+        raise ConfigError(f'{file}: [{name}] runs is "inline" or "worker", not {asked!r}')
+    if asked == "inline":
+        raise ConfigError(f"{file}: [{name}] {kind.kind()} loads a model and can only run on a worker")
+    if isinstance(kind, Reward) and (kind.scope == "group" or kind.embeds):
+        raise ConfigError(f"{file}: [{name}] {kind.kind()} needs whole groups or embeddings and can only run inline")
+    return "worker"
 
 
 def _built(file: Path, name: str, entry: Any) -> Kind:
     known = kinds()
     if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
         raise ConfigError(f'{file}: [{name}] needs a kind, e.g. kind = "length"; known kinds: {sorted(known)}')
-    settings = {key: value for key, value in entry.items() if key != "kind"}
+    settings = {key: value for key, value in entry.items() if key not in ("kind", "runs")}
     if entry["kind"] not in known:
         raise ConfigError(f"{file}: [{name}] kind {entry['kind']!r} is unknown{_near(entry['kind'], known)}")
     kind = known[entry["kind"]]
@@ -137,7 +160,7 @@ def info(served: Served) -> RewardInfo:
         kind=kind.kind(),
         description=" ".join((kind.__doc__ or "").split()),
         scope=kind.scope,
-        runs=kind.runs,
+        runs=served.runs,
         reads=list(kind.reads),
         needs=["embeddings"] if kind.embeds else [],
         range=kind.range,

@@ -12,9 +12,8 @@ from typing import Any
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
-from guerdon.messages import Score
 from reward_server.boundary import Outcome
-from reward_server.broker import celery_app
+from reward_server.broker import WORKERS, celery_app
 from reward_server.cache import Cache
 from reward_server.catalog import Served
 from reward_server.content import Fields, content_id
@@ -25,8 +24,6 @@ from reward_server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-WORKERS = "guerdon:workers"
-"""Sorted set of `worker id|served name|served name…`, scored by when the entry goes stale (Unix time)."""
 SWEEP_S = 1.0
 
 
@@ -118,11 +115,11 @@ class JobQueue:
         """Count the workers alive by what they serve; empty when Redis does not answer."""
         counts: dict[str, int] = {}
         try:
-            entries: list[bytes] = await self._redis.zrangebyscore(WORKERS, time.time(), "+inf")
+            entries: list[Any] = await self._redis.zrangebyscore(WORKERS, time.time(), "+inf")
         except (RedisError, OSError):
             return counts
         for entry in entries:
-            for name in entry.decode().split("|")[1:]:
+            for name in bytes(entry).decode().split("|")[1:]:
                 counts[name] = counts.get(name, 0) + 1
         return counts
 
@@ -228,7 +225,10 @@ class JobQueue:
 
     async def _sweep(self, now: float) -> None:
         """Look after what has waited too long: its answer may be stored already; if not, ask again."""
-        overdue = [one for one, pending in self._pending.items() if now - pending.sent > self._patience(pending)]
+        patience = self._patience()
+        overdue = [
+            one for one, pending in self._pending.items() if now - pending.sent > patience * 2 ** (pending.attempts - 1)
+        ]
         stored = await self._cache.find(overdue)
         if stored:
             self._deliver({"outcomes": list(stored.items())})
@@ -241,16 +241,11 @@ class JobQueue:
                 assert self._publisher is not None
                 self._publisher.send((pending.served, pending.deadline, [(one, pending.content)]))
 
-    def _patience(self, pending: Pending) -> float:
-        """Return how long to wait before asking again: doubled each time, and never below twice the p99 wait.
+    def _patience(self) -> float:
+        """Return how long to wait before asking again (doubled each time): never below twice the p99 wait.
 
         A shorter timer turns a slow queue into a storm of resubmissions.
         """
         waits = sorted(self._recent_waits)
         p99 = waits[int(len(waits) * 0.99)] if waits else 0.0
-        return float(max(self._settings.resubmit_after_s, 2 * p99) * 2 ** (pending.attempts - 1))
-
-
-def as_score(outcome: Outcome) -> Score:
-    """Return the score a worker's outcome stands for."""
-    return Score.model_validate({name: value for name, value in outcome.items() if name != "vector"})
+        return max(self._settings.resubmit_after_s, 2 * p99)

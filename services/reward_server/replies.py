@@ -58,7 +58,7 @@ class Replies:
         """Pop and deliver; on trouble with Redis go on trying, with the heartbeat standing still meanwhile."""
         while True:
             try:
-                popped = await self._redis.execute_command("BLMPOP", BLOCK_S, 1, self.key, "LEFT", "COUNT", 256)
+                popped = await self._redis.blmpop(BLOCK_S, 1, self.key, direction="LEFT", count=256)
             except (RedisError, OSError) as error:
                 self.connected = False
                 log.warning("replies cannot be collected: %s; trying again", type(error).__name__)
@@ -68,7 +68,7 @@ class Replies:
             for reply in popped[1] if popped else ():
                 self._hand_over(reply)
 
-    def _hand_over(self, reply: bytes) -> None:
+    def _hand_over(self, reply: Any) -> None:
         try:
             self._deliver(orjson.loads(reply))
         except (ValueError, KeyError, TypeError) as error:  # somebody else's bytes on our list must not stop the pump

@@ -8,18 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from guerdon.messages import Item as WireItem
 from guerdon.messages import RewardScores, Score, ScoreRequest, ScoreResponse, Usage
 from reward_server.boundary import Outcome, scored
 from reward_server.catalog import Catalog, Served
 from reward_server.content import fields
-from reward_server.job_queue import JobQueue, as_score
+from reward_server.job_queue import JobQueue
 from reward_server.metrics import ITEMS
 from reward_server.rewards import Item, Reward
 
 LONG = 100_000
 """Characters from which inline rewards are computed off the event loop, so that other callers are not kept waiting."""
+
+
+SCORES = TypeAdapter(list[Score])
 
 
 class Refused(ValueError):
@@ -70,9 +74,9 @@ class Scoring:
 
     async def _scores(self, served: Served, groups: dict[str, list[list[int]]]) -> list[Score]:
         reward, wire = _reward(served), self.request.items
-        if reward.runs == "worker":
+        if served.runs == "worker":
             wait = await self._on_worker(served, [fields(item, reward.reads) for item in wire])
-            return [as_score(outcome) for outcome in wait]
+            return SCORES.validate_python(wait)
         items = [Item.from_wire(item) for item in wire]
         scores: list[Score | None] = [None] * len(items)
         if reward.embeds:
@@ -119,7 +123,9 @@ class Scoring:
         named = [item.group is not None for item in items]
         if not any(named):
             if any(item.prompt != items[0].prompt for item in items):
-                raise Refused("items.0.group", "a group reward needs `group` on every item, or one prompt for all items")
+                raise Refused(
+                    "items.0.group", "give every item a `group`, or all items one prompt: that makes one group"
+                )
             return [list(range(len(items)))]
         if not all(named):
             raise Refused(f"items.{named.index(False)}.group", "give every item a `group`, or none of them")

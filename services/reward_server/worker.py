@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import uuid
+import warnings
 from typing import Any
 
 import orjson
@@ -17,9 +18,8 @@ from guerdon.messages import Score
 from reward_server import cache, catalog
 from reward_server.batcher import Batcher, Request
 from reward_server.boundary import Outcome, failure, outcomes
-from reward_server.broker import TASK, celery_app
+from reward_server.broker import TASK, WORKERS, celery_app
 from reward_server.catalog import Served
-from reward_server.job_queue import WORKERS
 from reward_server.rewards import Item
 from reward_server.settings import Settings
 
@@ -135,14 +135,14 @@ class Worker:
         self.load()
         heart = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
         heart.start()
+        warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
         app = celery_app(self.settings)
         app.task(self.score, name=TASK, acks_late=True, ignore_result=True)
         queues = ",".join(desk.served.queue for desk in self.desks.values())
         try:
-            app.worker_main(
-                ["worker", "-P", "threads", "-c", str(self.settings.concurrency), "-Q", queues, "-n", self.id]
-                + ["-l", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-            )
+            options = ["--pool=threads", f"--concurrency={self.settings.concurrency}", f"--queues={queues}"]
+            alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+            app.worker_main(["--quiet", "worker", *options, *alone, f"--hostname={self.id}", "--loglevel=WARNING"])
         finally:
             self._stopping.set()
             heart.join(timeout=3)

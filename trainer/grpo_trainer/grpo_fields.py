@@ -13,7 +13,14 @@ SOURCES = (
 )
 """GRPOConfig and its bases, the base first."""
 
-PLAIN = {"int": int, "float": (int, float), "bool": bool, "str": str, "dict": dict, "list": list}
+PLAIN: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "str": (str,),
+    "dict": (dict,),
+    "list": (list,),
+}
 
 OURS = {
     "output_dir": "the run's directory is [output].dir",
@@ -54,12 +61,11 @@ def problem(name: str, value: Any) -> str | None:
     """Return why `value` cannot be the field's, or None; types that are no plain Python types are TRL's to check."""
     if name in OURS:
         return f"is set by guerdon train: {OURS[name]}"
-    wanted = annotations()[name].replace("Optional[", "").rstrip("]") if "Optional" in annotations()[name] else None
-    names = [part.split("[")[0].strip(" '\"") for part in (wanted or annotations()[name]).split("|")]
+    names = [part.split("[")[0].strip(" '") for part in annotations()[name].split("|")]
     if any(part not in PLAIN and part != "None" for part in names):
         return None
-    types = [PLAIN[part] for part in names if part != "None"]
+    types = tuple(kind for part in names if part != "None" for kind in PLAIN[part])
     is_flag = isinstance(value, bool) and bool not in types  # True is an int to Python, but no batch size
-    if is_flag or not any(isinstance(value, kind) for kind in types):
+    if is_flag or not isinstance(value, types):
         return f"is {value!r}, a {type(value).__name__}; TRL wants {annotations()[name]}"
     return None

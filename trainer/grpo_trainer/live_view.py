@@ -20,9 +20,9 @@ WIDTH = 48
 class LiveView:
     """Shows each step's record as it is handed in; a context manager, and the run's only writer to the terminal."""
 
-    def __init__(self, title: str, console: Console | None = None) -> None:
+    def __init__(self, title: str, *, shown: bool = True, console: Console | None = None) -> None:
         self.title = title
-        self.console = console or Console(file=sys.stdout, highlight=False)
+        self.console = console or Console(file=sys.stdout, highlight=False, quiet=not shown)
         self._live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
         self._rewards: list[float] = []
         self._started = time.monotonic()
@@ -51,7 +51,7 @@ class LiveView:
 
     def _eta(self, record: Record) -> float:
         per_step = (time.monotonic() - self._started) / max(1, self._seen)
-        return per_step * max(0, record["steps"] - record["step"])
+        return per_step * float(max(0, record["steps"] - record["step"]))
 
     def _panel(self, record: Record) -> RenderableType:
         table = Table.grid(padding=(0, 2))
@@ -102,7 +102,7 @@ def sparkline(values: list[float]) -> str:
 
 
 def number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else f"{value:.3f}".replace("-", "−")
 
 
 def percent(share: float | None) -> str:
@@ -116,7 +116,9 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    )
 
 
 def _of(record: Record, name: str, part: str) -> float | None:

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from grpo_trainer import model_cache, run_config
 
+BFLOAT16 = torch.bfloat16
 SAMPLED = 1024
 """Values of each tensor that its fingerprint reads; enough to tell checkpoints apart without reading all bytes."""
 
@@ -47,7 +48,7 @@ def load_tokenizer(settings: run_config.Policy, source: str) -> PreTrainedTokeni
         tokenizer.chat_template = template(settings.chat_template)
     if settings.prompt == "chat" and tokenizer.chat_template is None:
         raise PolicyError(
-            f"{settings.model!r} has no chat template. Set [policy] chat_template = \"plain\" for the one that ships, "
+            f'{settings.model!r} has no chat template. Set [policy] chat_template = "plain" for the one that ships, '
             'or prompt = "plain" when the prompts are text to continue.'
         )
     return tokenizer
@@ -73,7 +74,7 @@ def load_model(
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """Return the dtype; `auto` is bfloat16 only where the hardware computes in it, as emulation is slower than float32."""
+    """Return the dtype; `auto` is bfloat16 only where the hardware computes in it: emulated, it is slower."""
     if name != "auto":
         return torch.bfloat16 if name == "bfloat16" else torch.float32
     if torch.cuda.is_available():
@@ -104,11 +105,11 @@ def end_token(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
     Raises:
         PolicyError: it is several tokens, and generation stops at single ones.
     """
-    ids = [tokenizer.convert_tokens_to_ids(text)] if text in tokenizer.get_vocab() else None
-    ids = ids or tokenizer(text, add_special_tokens=False)["input_ids"]
+    known = tokenizer.get_vocab()
+    ids: list[int] = [known[text]] if text in known else tokenizer(text, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:
         raise PolicyError(f"end_of_turn {text!r} is {len(ids)} tokens of this tokenizer; it must be exactly one")
-    return int(ids[0])
+    return ids[0]
 
 
 def fingerprint(model: torch.nn.Module) -> str:
@@ -149,7 +150,7 @@ def _convert(gguf: Path, into: Path) -> None:
     values = sum(int(tensor.n_elements) for tensor in GGUFReader(gguf).tensors)
     model_cache.require_space(into, 4 * values + 64 * 2**20)
     source: dict[str, Any] = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32, trust_remote_code=False)
+    model: Any = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32, trust_remote_code=False)
     # transformers refuses to save a model that came from GGUF, although its weights are plain floats by now.
     model.hf_quantizer = None
     del model.config.quantization_config

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from grpo_trainer.ledger import holds_a_run
 from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_file import RunFileError, nearest
+from grpo_trainer.run_file import RunFileError, nearest, sentence
 from guerdon.client import RewardClient, RewardServerError
 from guerdon.messages import RewardInfo
 
@@ -67,7 +67,8 @@ def served_rewards(config: RunConfig) -> dict[str, RewardInfo]:
         raise RunFileError(f"{url} does not say which rewards it serves: {error}.") from error
     if unknown := [name for name in config.weights if name not in served]:
         known = ", ".join(sorted(served))
-        raise RunFileError(f"{url} serves no reward {unknown[0]!r}{nearest(unknown[0], served)} It serves: {known}.")
+        said = sentence(f"{url} serves no reward {unknown[0]!r}{nearest(unknown[0], served)}")
+        raise RunFileError(f"{said} It serves: {known}.")
     return {name: served[name] for name in config.weights}
 
 
@@ -96,6 +97,8 @@ def output_folder(config: RunConfig, name: str, *, resume: bool) -> Path:
         raise RunFileError(f"{folder} holds a run already. Add --resume to go on with it, or choose another --out.")
     if resume and not any(folder.glob("checkpoints/checkpoint-*")):
         raise RunFileError(f"{folder} holds no checkpoint to resume from; --resume needs --out with a run's directory.")
+    if os.environ.get("RANK", "0") != "0":
+        return folder  # the ranks will agree on the first one's
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".writable").touch()

@@ -1,4 +1,4 @@
-"""The completions of one step: a row each, with every term, status and advantage, and the step's record made of them."""
+"""The completions of one step: a row each, with terms, status and advantage, and the record made of them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from grpo_trainer import signals
 from guerdon.messages import Item, RewardInfo
 from guerdon.step_scores import StepScores
-
-from grpo_trainer import signals
 
 Row = dict[str, Any]
 

@@ -17,7 +17,7 @@ class Section(BaseModel):
 class Lora(Section):
     r: int = Field(default=16, ge=1)
     """Rank."""
-    alpha: float = Field(default=32, gt=0)
+    alpha: int = Field(default=32, ge=1)
     """Scale: the adapter's output is multiplied by alpha / r."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: Modules = Field(default=["all-linear"], min_length=1)

@@ -1,4 +1,4 @@
-"""Read a run file: find it, apply the command line's overrides, and refuse what is wrong, saying where and what else."""
+"""Read a run file: find it, apply the command line's overrides, refuse what is wrong and say where."""
 
 import re
 import tomllib
@@ -63,11 +63,11 @@ class RunFile:
         table[str(key)] = value
 
     def _all(self, problems: list[tuple[Place, str]]) -> str:
-        return " ".join(f"{self._where(place)}{said}." for place, said in problems)
+        return " ".join(sentence(f"{self._where(place)}{said}") for place, said in problems)
 
     def _where(self, place: Place) -> str:
         shown = _shown(place)
-        if any(place[: len(at)] == at for at, _ in self.overrides):
+        if any(place[: len(at)] == at[: len(place)] for at, _ in self.overrides):
             return f"the command line, {shown}: "
         line = line_of(self.text, place)
         return f"{self.source}, {f'line {line}, ' if line else ''}{shown}: "
@@ -89,7 +89,8 @@ def read(run: str, overrides: Iterable[tuple[Place, Any]] = ()) -> RunFile:
     if run in shipped():
         return RunFile(run, f"{run}.toml", (SHIPPED / f"{run}.toml").read_text(encoding="utf-8"), list(overrides))
     names = ", ".join(shipped())
-    raise RunFileError(f"there is no run file {run!r}{nearest(run, shipped())}. Runs that ship: {names}.")
+    said = sentence(f"there is no run file {run!r}{nearest(run, shipped())}")
+    raise RunFileError(f"{said} Runs that ship: {names}.")
 
 
 def shipped() -> list[str]:
@@ -105,6 +106,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return the known name that was probably meant, as the end of a sentence; nothing when none is near."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
 
 
 def line_of(text: str, place: Place) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from grpo_trainer import rollout
@@ -17,7 +17,7 @@ OF_TRL = ("loss", "grad_norm", "learning_rate", "kl", "entropy")
 """Metrics of TRL's own that the record keeps; kl exists only where a reference policy does (beta > 0)."""
 
 
-class StepWatch(TrainerCallback):  # type: ignore[misc]  # transformers' callbacks are untyped
+class StepWatch(TrainerCallback):
     """Hands every step's record and rows to `on_step`, on the main process, before the step's checkpoint is saved."""
 
     def __init__(

@@ -1,30 +1,33 @@
 """TRL's GRPOTrainer, made to show the groups, terms and advantages of a step, which a reward function never sees."""
 
-from typing import Any
+from typing import Any, cast
 
-from accelerate.utils import gather_object
-from trl import GRPOTrainer
+from accelerate.utils import gather_object  # type: ignore[import-untyped]
+from transformers import PreTrainedModel
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from grpo_trainer import rollout
 from guerdon.step_scores import StepScores
 from guerdon.trl import RemoteReward
 
 
-class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
+class PolicyTrainer(GRPOTrainer):
     """GRPOTrainer with one RemoteReward, which keeps what each generation batch was given.
 
     The seam is two private methods, held by tests/grpo_trainer/test_trainer_seam.py: `_calculate_rewards` is given
     every completion's tokens, and `_generate_and_score_completions` returns this rank's advantages in the same order.
     """
 
-    def __init__(self, *args: Any, remote_reward: RemoteReward, **settings: Any) -> None:
+    model: PreTrainedModel
+
+    def __init__(self, *, remote_reward: RemoteReward, **settings: Any) -> None:
         self._remote = remote_reward
         self._remote.on_scores = self._keep_scores
         self._scores: list[StepScores] = []
         self._tokens: list[int] = []
         self._rows: list[rollout.Row] = []
         self._reward_seconds = 0.0
-        super().__init__(*args, reward_funcs=[remote_reward], **settings)
+        super().__init__(reward_funcs=cast(Any, remote_reward), **settings)
 
     def take_rows(self) -> tuple[list[rollout.Row], float]:
         """Return the rows of all ranks since the last call, and the seconds that the slowest rank's rewards took."""

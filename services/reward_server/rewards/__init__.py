@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from guerdon.messages import Range, Score
 from guerdon.messages import Item as WireItem
+from guerdon.messages import Range, Score
 
 if TYPE_CHECKING:
     import numpy as np

@@ -145,9 +145,10 @@ def self_bleu(texts: Sequence[Sequence[str]], order: int) -> float | None:
             scores.append(0.0)
             continue
         logs = [math.log((hits or 0.1) / max(1, total)) for hits, total in (p[i] for p in precisions)]
-        scores.append(_brevity(len(words), [len(other) for j, other in enumerate(texts) if j != i]) * math.exp(
-            math.fsum(logs) / order
-        ))
+        scores.append(
+            _brevity(len(words), [len(other) for j, other in enumerate(texts) if j != i])
+            * math.exp(math.fsum(logs) / order)
+        )
     return math.fsum(scores) / len(scores)
 
 

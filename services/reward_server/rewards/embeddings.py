@@ -65,9 +65,9 @@ class Embeddings(Encoder):
         return self.model
 
     def revision(self) -> str:
+        source = self.source()
         if self.model.startswith(PACKAGE):
             return metadata.version(self.model.removeprefix(PACKAGE))
-        source = self.source()
         return self.hub_revision or "" if isinstance(source, str) else _fingerprint(source)
 
     def tokens(self, item: Item) -> int:

@@ -1,0 +1,159 @@
+"""A tiny policy and a reward server on loopback, for every test of the trainer."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grpo_trainer.preflight import Ready
+from grpo_trainer.run_config import RunConfig
+from guerdon.messages import RewardInfo, RewardList, RewardScores, Score, ScoreRequest, ScoreResponse
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ.,:?<>/0123456789\n"
+
+
+def info(name: str) -> RewardInfo:
+    return RewardInfo.model_validate(
+        {
+            "name": name,
+            "kind": name,
+            "description": name,
+            "scope": "item",
+            "runs": "inline",
+            "reads": ["completion"],
+            "needs": [],
+            "range": {"low": 0, "high": 1, "better": "higher"},
+            "components": {"letters": {"low": 0, "high": None, "better": None}},
+            "version": f"{name}-1",
+            "settings": {},
+            "settings_schema": {},
+        }
+    )
+
+
+def letters(completion: Any) -> int:
+    text = completion if isinstance(completion, str) else completion[-1].content
+    return sum(letter.isalpha() for letter in text)
+
+
+@dataclass
+class RewardServer:
+    """Answers the v1 contract. `vowels` and `letters` score any text; `fails` says which items have no score."""
+
+    url: str = ""
+    requests: list[ScoreRequest] = field(default_factory=list)
+    fails: Callable[[str, int], bool] = lambda reward, index: False
+
+    def scores(self, request: ScoreRequest) -> ScoreResponse:
+        self.requests.append(request)
+        rewards = []
+        for name in request.rewards:
+            scores = [
+                Score.failed("timeout", "too slow")
+                if self.fails(name, index)
+                else Score(value=(letters(item.completion) % 7) / 7, components={"letters": letters(item.completion)})
+                for index, item in enumerate(request.items)
+            ]
+            rewards.append(RewardScores(reward=name, version=f"{name}-1", scores=scores))
+        return ScoreResponse(rewards=rewards)
+
+
+@pytest.fixture
+def reward_server() -> Iterator[RewardServer]:
+    state = RewardServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(RewardList(rewards=[info("letters"), info("vowels")]).model_dump_json())
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self.answer(state.scores(ScoreRequest.model_validate_json(body)).model_dump_json())
+
+        def answer(self, body: str) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def tiny_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A randomly initialised two-layer model over single characters, in a directory."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("policy")
+    words = ["<pad>", "<eos>", "<unk>", *LETTERS]
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=1,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_run(tiny_policy: Path, reward_server: RewardServer, tmp_path: Path) -> Callable[..., Ready]:
+    """A run of two steps, two groups of four each; keyword arguments replace keys of its sections."""
+
+    def ready(resume: bool = False, **sections: dict[str, Any]) -> Ready:
+        settings: dict[str, dict[str, Any]] = {
+            "policy": {"model": str(tiny_policy), "prompt": "plain", "end_of_turn": "\n"},
+            "dataset": {"name": "sql_cot"},
+            "services": {"reward_url": reward_server.url, "deadline_s": 5.0},
+            "grpo": {
+                "max_steps": 2,
+                "num_generations": 4,
+                "per_device_train_batch_size": 4,
+                "gradient_accumulation_steps": 2,
+                "max_completion_length": 8,
+                "learning_rate": 1e-2,
+                "gradient_checkpointing": False,
+            },
+        }
+        for name, changes in sections.items():
+            settings[name] = settings.get(name, {}) | changes
+        rewards = [{"name": "letters", "weight": 1.0}, {"name": "vowels", "weight": 0.5}]
+        config = RunConfig.model_validate({**settings, "rewards": rewards})
+        rows = [{"prompt": f"count {number}:", "reference": None, "note": "n"} for number in range(8)]
+        served = {name: info(name) for name in ("letters", "vowels")}
+        return Ready("tiny", config, tmp_path / "out", (rows, rows[:4]), served, None, resume)
+
+    return ready
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

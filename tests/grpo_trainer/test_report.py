@@ -1,0 +1,119 @@
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grpo_trainer import ledger, report
+from grpo_trainer.ledger import Ledger
+from grpo_trainer.live_view import number
+
+HOSTILE = '</pre><script>alert("1")</script><img src=x onerror=alert(2)>'
+
+
+def stats(mean: float | None, std: float | None = 0.3) -> dict[str, float | None]:
+    return {"mean": mean, "std": std, "min": mean, "max": mean}
+
+
+def record(step: int, steps: int, rng: random.Random) -> dict[str, Any]:
+    learned = 1 / (1 + math.exp(-(step - steps / 2) / (steps / 8)))
+    reward = -1.1 + 1.8 * learned + rng.gauss(0, 0.08)
+    return {
+        "step": step,
+        "steps": steps,
+        "time": 1.8e9 + step,
+        "reward": stats(reward, 0.5 - 0.3 * learned),
+        "terms": {"sql_cot": stats(reward)},
+        "components": {
+            "sql_cot/format": stats(min(1.0, 0.3 + 0.7 * learned)),
+            "sql_cot/abs_error": stats(0.35 - 0.2 * learned if step > 2 else None),
+            "sql_cot/predicted": stats(0.6 + rng.gauss(0, 0.02)),
+            "sql_cot/target": stats(0.55 + rng.gauss(0, 0.02)),
+        },
+        "failed_share": 0.0 if step % 9 else 0.0625,
+        "dead_group_share": max(0.0, 0.5 - learned + rng.gauss(0, 0.05)),
+        "signal_share": {"sql_cot": 1.0},
+        "parameter_change": 4e-3 * (1 + rng.gauss(0, 0.1)),
+        "reward_seconds": 0.02,
+        "step_seconds": 4.0 + rng.gauss(0, 0.3),
+        "reward_time_share": 0.005,
+    }
+
+
+def row(slot: int, reward: float | None, completion: str) -> dict[str, Any]:
+    return {
+        "group_id": "demo/1/train/0/0",
+        "slot": slot,
+        "prompt": "Q: how many cars are red?\nSQL: SELECT COUNT(*) FROM cars\nA:",
+        "completion": completion,
+        "reward": reward,
+        "term/sql_cot": reward,
+        "version/sql_cot": "1",
+        "sql_cot/format": 1.0,
+        "sql_cot/abs_error": 0.1,
+        "status": "ok",
+        "advantage": 0.0,
+    }
+
+
+def synthetic(folder: Path, steps: int = 60) -> Path:
+    run, rng = Ledger(folder), random.Random(0)
+    config = {"policy": {"model": "org/name", "dtype": "auto"}, "grpo": {"max_steps": steps, "learning_rate": 2e-4}}
+    facts = {"started": "2026-01-01T00:00:00Z", "seed": 0, "policy": {"model": "org/name", "parameters": 268_098_176}}
+    run.manifest({"name": "demo", "config": config, "packages": {"torch": "2.13.0"}, **facts})
+    for step in range(1, steps + 1):
+        score = f" <think> the count lacks a filter </think> <score> 0.{step % 10} </score>"
+        rows = [row(0, -1.25, HOSTILE), row(1, step / steps, score), row(2, None, "lost")]
+        run.step(record(step, steps, rng), rows)
+    return folder
+
+
+def test_the_page_is_self_contained_and_shows_completions_as_text(tmp_path: Path) -> None:
+    page = report.write(synthetic(tmp_path)).read_text()
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;" in page
+    for outside in ('src="http', 'href="http', "@import", "url(http"):
+        assert outside not in page
+    assert page.count("<svg") == 6
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_summary_compares_the_first_quarter_with_the_last(tmp_path: Path) -> None:
+    text = report.summary(synthetic(tmp_path, 8))
+    lines = ledger.read_metrics(tmp_path)
+    first, last = report.quarters(lines)
+    assert first == pytest.approx(sum(line["reward"]["mean"] for line in lines[:2]) / 2)
+    assert last == pytest.approx(sum(line["reward"]["mean"] for line in lines[-2:]) / 2)
+    assert f"{number(first)} → {number(last)}" in text
+    assert str(tmp_path / "metrics.jsonl") in text
+
+
+def test_a_run_without_steps_still_has_a_report(tmp_path: Path) -> None:
+    Ledger(tmp_path).manifest({"name": "nothing"})
+    assert "none was scored" in report.write(tmp_path).read_text()
+    assert "–" in report.summary(tmp_path)
+
+
+def test_steps_in_which_nothing_was_scored_leave_gaps_not_zeros(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    run = Ledger(tmp_path)
+    for step in (1, 2):
+        line = record(step, 2, rng) | {"reward": stats(None, None), "signal_share": {"a": None, "b": None}}
+        run.step(line | {"components": {}, "failed_share": 1.0, "parameter_change": None}, [])
+    report.write(tmp_path)
+    assert report.quarters(ledger.read_metrics(tmp_path)) == (None, None)
+
+
+def test_without_matplotlib_one_line_says_so_and_the_page_is_written(tmp_path: Path) -> None:
+    synthetic(tmp_path, 2)
+    program = "import sys, pathlib\nsys.modules['matplotlib'] = None\n"
+    program += "from grpo_trainer import report\nreport.write(pathlib.Path(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    assert "guerdon[evaluation]" in done.stdout
+    assert (tmp_path / "report.html").exists()
