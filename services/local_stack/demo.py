@@ -11,7 +11,7 @@ from local_stack.foreground import Foreground, refuse_failed
 from local_stack.process import Process, ending
 from local_stack.stack import Stack
 
-TRAINER = (sys.executable, "-m", "guerdon.cli", "train", "demo")
+TRAINER = [sys.executable, "-m", "guerdon.cli", "train", "demo"]
 CHECKPOINT_S = 15.0
 """How long an interrupted trainer may take to save what it has."""
 

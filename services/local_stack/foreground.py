@@ -1,4 +1,4 @@
-"""Stay in the foreground until somebody says stop: Ctrl-C, SIGTERM, a closed terminal, a dead parent, a failed stack."""
+"""Stay in the foreground until it is time to stop: a signal, a closed terminal, a dead parent, a failed stack."""
 
 import os
 import signal

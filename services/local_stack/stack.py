@@ -18,8 +18,8 @@ from local_stack.run_directory import new_run_directory
 from local_stack.supervisor import Supervisor
 from local_stack.valkey import answers, embedded, free_port, without_password
 
-API = (sys.executable, "-m", "reward_server")
-WORKER = (sys.executable, "-m", "reward_server.worker")
+API = [sys.executable, "-m", "reward_server"]
+WORKER = [sys.executable, "-m", "reward_server.worker"]
 
 
 @dataclass
@@ -48,8 +48,6 @@ class Stack:
     ready_s: float = 180.0
     """How long the models may take to load."""
     console: Console = field(default_factory=Console)
-    api_command: tuple[str, ...] = API
-    worker_command: tuple[str, ...] = WORKER
 
     def __post_init__(self) -> None:
         self.password_file: Path | None = None
@@ -88,11 +86,11 @@ class Stack:
         self.directory = self.directory or new_run_directory()
         self.directory.mkdir(parents=True, exist_ok=True)
         env = self._environment(self._start_redis(self.directory))
-        self._watch(Process("reward-api", [*self.api_command], self.directory / "reward-api.log", env))
+        self._watch(Process("reward-api", API, self.directory / "reward-api.log", env))
         if self.worker:
             self._heartbeat = self.directory / "worker.heartbeat"
             env = env | self._thread_environment() | {"GUERDON_REWARD_HEARTBEAT_FILE": str(self._heartbeat)}
-            self._watch(Process("reward-worker", [*self.worker_command], self.directory / "reward-worker.log", env))
+            self._watch(Process("reward-worker", WORKER, self.directory / "reward-worker.log", env))
         self._wait_until_serving()
         self._supervisor.lenient.set()
 

@@ -32,6 +32,10 @@ def located(model: str) -> str:
     return str(path) if path.is_dir() else model
 
 
+def is_gguf(model: str) -> bool:
+    return model.startswith("package:") or Path(model).expanduser().is_file()
+
+
 def load_tokenizer(settings: run_config.Policy, source: str) -> PreTrainedTokenizerBase:
     """Load the tokenizer and give it the run's chat template.
 

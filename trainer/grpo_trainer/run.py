@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from transformers.trainer_utils import get_last_checkpoint
 from trl.trainer.grpo_config import GRPOConfig
 
-from grpo_trainer import manifest, policy, quiet, report, rollout
+from grpo_trainer import manifest, model_cache, policy, quiet, report, rollout
 from grpo_trainer.ledger import Ledger
 from grpo_trainer.live_view import LiveView
 from grpo_trainer.model_cache import CacheError
@@ -33,7 +33,8 @@ def run(ready: Ready, stop: StopSignal) -> int:
     args = grpo_config(ready)
     out, attempt = agreed(ready, args)
     with LiveView(f"guerdon train {ready.name}", shown=args.process_index == 0) as view:
-        view.say(f"{ready.name}: loading {ready.config.policy.model}")
+        once = f"; its GGUF file is converted once, into {model_cache.root()}"
+        view.say(f"loading {ready.config.policy.model}{once if policy.is_gguf(ready.config.policy.model) else ''}")
         with args.main_process_first(desc="policy"):  # one rank converts a GGUF file, the others find it converted
             model, tokenizer = load_policy(ready)
         fingerprint = policy.fingerprint(model)
@@ -46,7 +47,7 @@ def run(ready: Ready, stop: StopSignal) -> int:
         facts = manifest.of(ready, trainer, attempt, fingerprint)
         if trainer.is_world_process_zero():
             ledger.manifest(facts)
-        view.say(f"{ready.name}: {facts['policy']['trained_parameters']:,} trained weights; writing to {out}")
+        view.say(f"{facts['policy']['trained_parameters']:,} trained weights; writing to {out}")
         status = train(trainer, stop, checkpoint)
         save(trainer, tokenizer, ready, out)
     if trainer.is_world_process_zero():
@@ -176,6 +177,7 @@ def train(trainer: PolicyTrainer, stop: StopSignal, checkpoint: str | None) -> i
         print(f"guerdon train: {error}", file=sys.stderr)
         status = 1
     if stop.asked is not None:
+        print(f"guerdon train: stopped after step {trainer.state.global_step}; --resume goes on", file=sys.stderr)
         status = stop.status
     if status and trainer.state.global_step > 0:
         trainer._save_checkpoint(trainer.model, trial=None)  # type: ignore[no-untyped-call]
