@@ -179,7 +179,7 @@ def train(trainer: PolicyTrainer, stop: StopSignal, checkpoint: str | None) -> i
     if stop.asked is not None:
         print(f"guerdon train: stopped after step {trainer.state.global_step}; --resume goes on", file=sys.stderr)
         status = stop.status
-    if status and trainer.state.global_step > 0:
+    if status and trainer.state.global_step > 0 and trainer.args.world_size == 1:  # several ranks saved as they left
         trainer._save_checkpoint(trainer.model, trial=None)  # type: ignore[no-untyped-call]
     return status
 

@@ -52,7 +52,7 @@ class StepWatch(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if args.world_size > 1 and any(gather_object([self.stop.asked is not None])):
-            control.should_training_stop = True
+            control.should_training_stop = control.should_save = True
 
     def on_log(
         self,
