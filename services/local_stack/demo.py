@@ -10,6 +10,7 @@ from local_stack.failure import StackError
 from local_stack.foreground import Foreground, refuse_failed
 from local_stack.process import Process, ending
 from local_stack.stack import Stack
+from local_stack.watchdog import Watchdog
 
 TRAINER = [sys.executable, "-m", "guerdon.cli", "train", "demo"]
 CHECKPOINT_S = 15.0
@@ -57,7 +58,8 @@ def main(argv: list[str]) -> int:
 def train(stack: Stack, options: argparse.Namespace) -> int:
     """Run the trainer in this terminal; an interrupt reaches it, and it is waited for."""
     trainer = Process("trainer", [*TRAINER, *arguments(stack.url, options)], log=None)
-    trainer.start()
+    watchdog = Watchdog()
+    trainer.start(watchdog)
     try:
         while (code := trainer.exit_code) is None:
             refuse_failed(stack)
@@ -66,7 +68,9 @@ def train(stack: Stack, options: argparse.Namespace) -> int:
         trainer.interrupt()
         trainer.wait(CHECKPOINT_S)
         raise
-    trainer.wait(0)
+    finally:
+        trainer.wait(0)
+        watchdog.close()
     return code if code >= 0 else 128 - code
 
 

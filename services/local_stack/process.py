@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_stack.leash import leashed
+from local_stack.watchdog import Watchdog
 
 
 @dataclass
 class Process:
-    """A command with its name, its additions to our environment and its log file."""
+    """A command with its name, its log file and its additions to our environment."""
 
     name: str
     command: list[str]
@@ -22,19 +23,22 @@ class Process:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     relays: bool = True
     """Whether warnings in the log are for the terminal too. Valkey's are about the machine, and come at every start."""
-    _popen: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _popen: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+    _watchdog: Watchdog | None = field(default=None, init=False, repr=False)
 
-    def start(self) -> None:
+    def start(self, watchdog: Watchdog) -> None:
         """Start the command in a session of its own, so that Ctrl-C reaches it through us and in our order."""
         with self.log.open("ab") if self.log else nullcontext() as log:
             self._popen = subprocess.Popen(
                 leashed(self.command),
-                stdin=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT if log else None,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **self.env},
                 start_new_session=True,
             )
+        self._watchdog = watchdog
+        watchdog.watch(self._popen.pid)
 
     @property
     def pid(self) -> int | None:
@@ -49,12 +53,12 @@ class Process:
     def running(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
 
-    def terminate(self) -> None:
-        self._signal(signal.SIGTERM)
-
     def interrupt(self) -> None:
         """Do what Ctrl-C in its own terminal would."""
         self._signal(signal.SIGINT)
+
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
 
     def wait(self, seconds: float) -> None:
         """Wait for it to end; after `seconds`, kill it. What it started and left behind is killed as well."""
@@ -64,8 +68,8 @@ class Process:
             self._popen.wait(max(0.0, seconds))
         self._signal(signal.SIGKILL)
         self._popen.wait()
-        if self._popen.stdin:
-            self._popen.stdin.close()
+        if self._watchdog is not None:
+            self._watchdog.forget(self._popen.pid)
 
     def tail(self, lines: int = 15) -> str:
         """Return the end of the log."""

@@ -55,11 +55,7 @@ class Stack:
         self._supervisor = Supervisor(self.console)
 
     def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:  # a Ctrl-C while the models load must not leave processes behind
-            self.stop()
-            raise
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,6 +77,17 @@ class Stack:
         Raises:
             StackError: it does not come up.
         """
+        try:
+            self._start()
+        except BaseException:  # a Ctrl-C while the models load must not leave processes behind
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything; twice does no harm."""
+        self._supervisor.stop()
+
+    def _start(self) -> None:
         self.port = self.port or free_port(self.host)
         refuse_taken(self.host, self.port)
         self.directory = self.directory or new_run_directory()
@@ -93,10 +100,6 @@ class Stack:
             self._watch(Process("reward-worker", WORKER, self.directory / "reward-worker.log", env))
         self._wait_until_serving()
         self._supervisor.lenient.set()
-
-    def stop(self) -> None:
-        """Stop everything; twice does no harm."""
-        self._supervisor.stop()
 
     def _start_redis(self, directory: Path) -> str:
         if self.redis_url is None:

@@ -9,6 +9,7 @@ from local_stack.console import Console
 from local_stack.log_warnings import LogWarnings
 from local_stack.process import Process, ending
 from local_stack.restarts import Restarts
+from local_stack.watchdog import Watchdog
 
 TICK_S = 0.2
 
@@ -21,9 +22,9 @@ class Watched:
     started: float = 0.0
     restart_at: float | None = None
 
-    def start(self) -> None:
+    def start(self, watchdog: Watchdog) -> None:
         self.started, self.restart_at = time.monotonic(), None
-        self.process.start()
+        self.process.start(watchdog)
 
 
 @dataclass
@@ -57,20 +58,22 @@ class Supervisor:
             self._thread.join()
 
     def _run(self) -> None:
+        watchdog = Watchdog()
         try:
-            while self._attend():
+            while self._attend(watchdog):
                 pass
         except OSError as error:  # no process, no log: disk full, too many processes
             self.failure = f"cannot start or watch a process: {error}"
         finally:
             self._stop_all()
+            watchdog.close()
 
-    def _attend(self) -> bool:
+    def _attend(self, watchdog: Watchdog) -> bool:
         try:
             process = self._requests.get(timeout=TICK_S)
         except queue.Empty:
             for watched in self._watched:
-                self._check(watched)
+                self._check(watched, watchdog)
             return True
         if process is None:
             return False
@@ -80,15 +83,15 @@ class Supervisor:
             Restarts(**vars(self.restarts)),
         )
         self._watched.append(watched)
-        watched.start()
+        watched.start(watchdog)
         return True
 
-    def _check(self, watched: Watched) -> None:
+    def _check(self, watched: Watched, watchdog: Watchdog) -> None:
         for line in watched.warnings.new() if watched.warnings else []:
             self.console.line(f"[{watched.process.name}] {line}")
         if watched.restart_at is not None:
             if time.monotonic() >= watched.restart_at:
-                watched.start()
+                watched.start(watchdog)
             return
         code = watched.process.exit_code
         if code is None or self.failure is not None:

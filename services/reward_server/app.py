@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 import guerdon
 from guerdon.messages import FieldProblem, Readiness, Refusal, RewardList, ScoreRequest, ScoreResponse
-from reward_server import auth, catalog
+from reward_server import auth, catalog, garbage
 from reward_server.body_limit import BodyLimit
 from reward_server.job_queue import JobQueue, Unavailable
 from reward_server.metrics import REQUEST_SECONDS, REQUESTS
@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.queue = JobQueue(settings)
         app.state.draining = False
         await app.state.queue.start()
+        garbage.collect_rarely()
         yield
         app.state.draining = True
         await app.state.queue.stop()

@@ -12,10 +12,11 @@ from typing import Any
 
 import orjson
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from guerdon.messages import Score
-from reward_server import cache, catalog
+from reward_server import cache, catalog, garbage
 from reward_server.batcher import Batcher, Request
 from reward_server.boundary import Outcome, failure, outcomes
 from reward_server.broker import TASK, WORKERS, celery_app
@@ -76,6 +77,7 @@ class Worker:
         self._redis: Redis = Redis.from_url(
             settings.redis_url.get_secret_value(), socket_timeout=10, socket_connect_timeout=2, socket_keepalive=True
         )
+        self._local = threading.local()
         self._stopping = threading.Event()
 
     def load(self) -> None:
@@ -101,16 +103,24 @@ class Worker:
         reply = orjson.dumps({"outcomes": results, "tokens": tokens})
         while True:
             try:
-                with self._redis.pipeline(transaction=False) as pipeline:
-                    pipeline.rpush(reply_to, reply)
-                    pipeline.expire(reply_to, REPLY_TTL_S)
-                    cache.store(pipeline, results, self.settings.cache_ttl_s if self.settings.cache else REPLY_TTL_S)
-                    pipeline.execute()
+                pipeline = self._pipeline()
+                pipeline.rpush(reply_to, reply)
+                pipeline.expire(reply_to, REPLY_TTL_S)
+                cache.store(pipeline, results, self.settings.cache_ttl_s if self.settings.cache else REPLY_TTL_S)
+                pipeline.execute()
                 return
             except RedisError as error:
                 log.warning("results could not be stored (%s); trying again", type(error).__name__)
                 if self._stopping.wait(1.0):
                     raise
+
+    def _pipeline(self) -> Pipeline:
+        """Return this thread's pipeline: making one costs as much as a small model call. execute() empties it."""
+        if not hasattr(self._local, "pipeline"):
+            self._local.pipeline = self._redis.pipeline(transaction=False)
+        self._local.pipeline.reset()  # of an attempt that failed half way
+        pipeline: Pipeline = self._local.pipeline
+        return pipeline
 
     def beat(self) -> None:
         """Say that this worker is alive, until it stops."""
@@ -133,6 +143,7 @@ class Worker:
     def run(self) -> None:
         """Load, then serve until SIGTERM."""
         self.load()
+        garbage.collect_rarely()
         heart = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
         heart.start()
         warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")

