@@ -49,8 +49,8 @@ def main(argv: list[str]) -> int:
     except StackError as error:
         console.line(f"guerdon demo: {error}")
         return 1
-    except KeyboardInterrupt:
-        console.line(f"guerdon demo: interrupted; everything is stopped. What there is lies in {options.out}")
+    except KeyboardInterrupt as interrupt:
+        console.line(f"guerdon demo: {interrupt or 'interrupted'}: everything is stopped. What there is lies in {options.out}")
         return 130
     return code
 

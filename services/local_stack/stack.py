@@ -16,7 +16,7 @@ from local_stack.failure import StackError
 from local_stack.process import Process
 from local_stack.run_directory import new_run_directory
 from local_stack.supervisor import Supervisor
-from local_stack.valkey import answers, embedded, free_port, without_password
+from local_stack.valkey import embedded, free_port, silence, without_password
 
 API = [sys.executable, "-m", "reward_server"]
 WORKER = [sys.executable, "-m", "reward_server.worker"]
@@ -102,13 +102,19 @@ class Stack:
         self._supervisor.lenient.set()
 
     def _start_redis(self, directory: Path) -> str:
+        patience_s = 1.0
         if self.redis_url is None:
             valkey = embedded(directory, self.data)
             self.redis_url, self.password_file = valkey.url, valkey.configuration
             self._watch(valkey.process)
-        reason = answers(self.redis_url, within_s=5.0)
-        if reason is not None:
-            raise StackError(self.failure or f"Redis at {without_password(self.redis_url)} does not answer: {reason}")
+            patience_s = 30.0  # a large append-only file takes a while to load
+        deadline = time.monotonic() + patience_s
+        while (reason := silence(self.redis_url)) is not None:
+            if self.failure is not None or time.monotonic() > deadline:
+                raise StackError(
+                    self.failure or f"Redis at {without_password(self.redis_url)} does not answer: {reason}"
+                )
+            time.sleep(0.01)
         return self.redis_url
 
     def _environment(self, redis_url: str) -> dict[str, str]:

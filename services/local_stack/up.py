@@ -68,8 +68,8 @@ def main(argv: list[str]) -> int:
     except StackError as error:
         console.line(f"guerdon up: {error}")
         return 1
-    except KeyboardInterrupt:  # before it was up, or a second time while it was stopping
-        console.line("guerdon up: interrupted")
+    except KeyboardInterrupt as interrupt:  # before it was up, or a second time while it was stopping
+        console.line(f"guerdon up: {interrupt or 'interrupted'}: everything is stopped")
         return 130
     console.line("stopped")
     return 0

@@ -33,11 +33,6 @@ learning_rate = 2e-5
 """
 
 
-@pytest.fixture(autouse=True)
-def _a_known_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_file, "datasets", lambda: ["sql_cot"])
-
-
 def config(tmp_path: Path, text: str = RUN, *arguments: str) -> RunConfig:
     path = tmp_path / "mine.toml"
     path.write_text(text)

@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from tests.local_stack.conftest import Place, eventually
 
 from local_stack import Stack, StackError
@@ -97,8 +99,10 @@ def test_the_password_is_in_no_command_line_and_no_log(stack: Stack, place: Plac
 
 
 def test_redis_asks_for_its_password(stack: Stack) -> None:
-    with stack, pytest.raises(redis.AuthenticationError):
-        redis.Redis(port=int((stack.redis_url or "").rsplit(":", 1)[1].split("/")[0])).ping()
+    with stack:
+        address = (stack.redis_url or "").partition("@")[2]
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis.from_url(f"redis://{address}", retry=Retry(NoBackoff(), 0)).ping()
 
 
 def test_a_data_directory_carries_what_redis_holds_to_the_next_stack(place: Place) -> None:
@@ -129,3 +133,12 @@ def test_a_stack_dies_with_the_process_that_holds_it(place: Place) -> None:
     ended = subprocess.run([sys.executable, "-c", script], env={**os.environ, **place.env}, check=False)
     assert ended.returncode == -signal.SIGKILL
     eventually(lambda: not place.processes("reward_server") and not place.processes("valkey"))
+
+
+def test_a_redis_that_cannot_start_is_reported_with_its_own_words(place: Place) -> None:
+    damaged = place.path / "kept" / "appendonlydir"
+    damaged.mkdir(parents=True)
+    (damaged / "appendonly.aof.manifest").write_text("this is no manifest\n")
+    with pytest.raises(StackError, match=r"(?s)redis exited with 1 as it started.*manifest"):
+        Stack(env=place.env, directory=place.path / "run", data=place.path / "kept").start()
+    assert not place.processes()

@@ -8,12 +8,11 @@ from difflib import get_close_matches
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from grpo_trainer import grpo_fields
+from grpo_trainer import datasets, grpo_fields
 from grpo_trainer.run_config import RunConfig
 
 Place = tuple[str | int, ...]
@@ -97,11 +96,6 @@ def shipped() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in SHIPPED.iterdir() if entry.name.endswith(".toml"))
 
 
-def datasets() -> list[str]:
-    folder = str(files("grpo_trainer") / "datasets")
-    return sorted(module.name for module in iter_modules([folder]) if module.name != "build")
-
-
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the known name that was probably meant, as the end of a sentence; nothing when none is near."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.5)
@@ -174,9 +168,9 @@ def _grpo_problems(config: RunConfig) -> list[tuple[Place, str]]:
 def _name_problems(config: RunConfig) -> list[tuple[Place, str]]:
     """Return what is well formed but names nothing: a dataset, a model, a template, a reward given twice."""
     found: list[tuple[Place, str]] = []
-    if config.dataset.name not in datasets():
-        said = f"there is no dataset {config.dataset.name!r}{nearest(config.dataset.name, datasets())}"
-        found.append((("dataset", "name"), f"{said.rstrip('?')}; there are: {', '.join(datasets())}"))
+    if config.dataset.name not in (known := datasets.names()):
+        said = f"there is no dataset {config.dataset.name!r}{nearest(config.dataset.name, known)}"
+        found.append((("dataset", "name"), f"{said.rstrip('?')}; there are: {', '.join(known)}"))
     if said := model_problem(config.policy.model):
         found.append((("policy", "model"), said))
     template = config.policy.chat_template
