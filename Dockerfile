@@ -38,7 +38,8 @@ FROM base AS reward
 COPY --from=build-reward /opt/guerdon /opt/guerdon
 USER 10001
 EXPOSE 8000
-ENV GUERDON_REWARD_HOST=0.0.0.0 GUERDON_REWARD_PORT=8000
+# To be reached from outside its container the API needs GUERDON_REWARD_HOST=0.0.0.0, and with it a token.
+ENV GUERDON_REWARD_PORT=8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['GUERDON_REWARD_PORT'] + '/healthz', timeout=4)"]
 CMD ["python", "-m", "reward_server"]

@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
         console.line(f"guerdon demo: {error}")
         return 1
     except KeyboardInterrupt as interrupt:
-        console.line(f"guerdon demo: {interrupt or 'interrupted'}: everything is stopped. What there is lies in {options.out}")
+        console.line(f"guerdon demo: {interrupt or 'interrupted'}: all is stopped; what there is lies in {options.out}")
         return 130
     return code
 

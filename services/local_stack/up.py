@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
         console.line(f"guerdon up: {error}")
         return 1
     except KeyboardInterrupt as interrupt:  # before it was up, or a second time while it was stopping
-        console.line(f"guerdon up: {interrupt or 'interrupted'}: everything is stopped")
+        console.line(f"guerdon up: {interrupt or 'interrupted'}: all is stopped")
         return 130
     console.line("stopped")
     return 0

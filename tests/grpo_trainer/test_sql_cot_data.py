@@ -1,3 +1,4 @@
+import csv
 import json
 import sqlite3
 import time
@@ -20,11 +21,12 @@ from grpo_trainer.sql_cot.corruptions import KINDS
 from grpo_trainer.sql_cot.database import Database, same
 from grpo_trainer.sql_cot.prompt import filled, template
 from grpo_trainer.sql_cot.rows import Row, build, split
+from grpo_trainer.sql_cot.schema import described
 from grpo_trainer.sql_cot.spelling import identifier, literal
 from grpo_trainer.sql_cot.targets import embedding_targets
 
 ROW = {"sql": "SELECT 1", "cot": "Say one.", "nl": "What is one?"}
-SHOP = """
+SHOP = '''
 CREATE TABLE "Order" (
     OrderId INTEGER PRIMARY KEY, "group" TEXT, "unit ""price""" REAL, ShippedYear INTEGER, photo BLOB, ClientId INTEGER,
     FOREIGN KEY (ClientId) REFERENCES client
@@ -32,7 +34,7 @@ CREATE TABLE "Order" (
 CREATE TABLE client (id INTEGER PRIMARY KEY, "where" TEXT, points INTEGER, mentor_id INTEGER REFERENCES client (id));
 CREATE TABLE empty (a, b);
 CREATE VIEW endless AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n;
-"""
+'''
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(SHOP)
         for i in range(90):
-            order = (i, ("O'Hara", "north; --", "söuth")[i % 3], i * 1.25, 2000 + i % 7, b"\xff\x00", i % 20)
+            order = (i, ("O'Hara", "north; --", "söuth")[i % 3], i * 1.25, 2000 + i % 7, b"\xff\x00" * 100_000, i % 20)
             connection.execute('INSERT INTO "Order" VALUES (?, ?, ?, ?, ?, ?)', order)
         for i in range(20):
             client = (i, "{sql}" if i % 2 else None, i * i, max(i - 1, 0))
@@ -146,6 +148,12 @@ def test_a_statement_without_end_is_given_up_and_nothing_can_be_written(shop: Pa
     assert time.monotonic() - began < 30
 
 
+@given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text() | st.binary(), max_size=9))
+def test_any_values_can_be_described(values: list[Any]) -> None:
+    column = described("a", values)
+    assert all(isinstance(value, int | float | str) for value in column.values)
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
 def test_any_name_and_any_text_survive_in_sql(text: str) -> None:
     name, value = identifier(text), literal(text)
@@ -169,8 +177,6 @@ def test_a_file_is_read_as_it_was_written(name: str, tmp_path: Path, shop_rows: 
     if path.suffix == ".jsonl":
         row_file.write(shop_rows, path)
     else:
-        import csv
-
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(shop_rows[0]))
             writer.writeheader()
@@ -191,8 +197,9 @@ def file(tmp_path: Path, *lines: Any, suffix: str = "jsonl") -> Path:
         ("jsonl", [ROW, "[1]"], "line 2: a list, not an object"),
         ("jsonl", [{"sql": "a", "cot": "b", "question": "c"}], "no column 'nl'; columns found: sql, cot, question"),
         ("jsonl", [ROW, ROW | {"cot": 3}], r"row 2 \(line 2\): cot is no text: 3"),
-        ("jsonl", [ROW, "", ROW | {"target": float("nan")}], r"row 2 \(line 3\): target is a number in \[0, 1\], not nan"),
+        ("jsonl", [ROW, "", ROW | {"target": float("nan")}], r"row 2 \(line 3\): target is .* in \[0, 1\], not nan"),
         ("jsonl", [ROW | {"target": 1.5}], "row 1 .*not 1.5"),
+        ("jsonl", [ROW | {"sql": "\ud800"}], "sql is no text"),
         ("jsonl", [ROW | {"target": True}], "row 1 .*not True"),
         ("jsonl", [ROW | {"execution_match": "maybe"}], "execution_match is true or false, not 'maybe'"),
         ("jsonl", [""], "has no rows"),
@@ -214,17 +221,15 @@ def test_rows_of_a_file_that_share_sql_or_question_are_of_one_query(tmp_path: Pa
 
 
 def test_embedding_targets_are_those_of_the_served_reward() -> None:
-    from guerdon.messages import Message
     from reward_server.rewards import Item
     from reward_server.rewards.sql_cot import SqlCot
 
-    del Message
     rng = np.random.default_rng(0)
     vectors = {text: vector / np.linalg.norm(vector) for text in "abcdef" for vector in [rng.normal(size=3)]}
     found = [dict(zip(("sql", "cot", "nl"), texts, strict=True)) for texts in ("abc", "def", "aaa", "fbd")]
     targets = embedding_targets(found, lambda texts: np.array([vectors[text] for text in texts]))
     for row, target in zip(found, targets, strict=True):
-        item = Item(completion="", context=row, vectors=np.array([vectors[row[name]] for name in ("cot", "sql", "nl")]))
+        item = Item("", "", context=row, vectors=[vectors[row[name]] for name in ("cot", "sql", "nl")])
         assert target == pytest.approx(SqlCot().target(item), abs=1e-9)
     assert targets[2] == pytest.approx(1.0)
     assert embedding_targets([], lambda texts: np.zeros((0, 3))) == []
@@ -284,7 +289,7 @@ def test_an_unknown_dataset_names_those_there_are() -> None:
 
 def test_a_prompt_without_a_place_for_the_sql_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("{cot}")
-    with pytest.raises(ValueError, match="has no place {sql}"):
+    with pytest.raises(ValueError, match=r"has no place \{sql\}"):
         template(str(tmp_path / "mine.txt"))
 
 

@@ -1,5 +1,6 @@
 """The images and the compose files, read as an engine would read them."""
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -71,6 +72,20 @@ def test_every_setting_of_ours_is_one_that_the_server_knows(name: str) -> None:
 
 def test_every_setting_in_the_dockerfile_is_one_that_the_server_knows() -> None:
     assert set(re.findall(r"GUERDON_\w+", DOCKERFILE)) <= set(setting_names())
+
+
+@pytest.mark.parametrize("name", ["reward-api", "reward-worker"])
+def test_a_service_of_the_server_starts_with_the_settings_it_is_given(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = DOCKERFILE.partition("FROM base AS reward\n")[2].partition("\nFROM ")[0]
+    given = dict(re.findall(r"(GUERDON_\w+)=(\S+)", "".join(re.findall(r"^ENV .*", stage, re.MULTILINE))))
+    given |= {key: re.sub(r"\$\{.*?\}", "something", value) for key, value in SERVICES[name]["environment"].items()}
+    for key in [key for key in os.environ if key.startswith("GUERDON_")]:
+        monkeypatch.delenv(key)
+    for key, value in given.items():
+        monkeypatch.setenv(key, value)
+    assert Settings().redis_url.get_secret_value() == "redis://:something@redis:6379/0"
 
 
 def setting_names() -> Iterator[str]:

@@ -3,7 +3,7 @@
 import torch
 import trl.trainer.utils as trl_utils
 
-_triton_here = trl_utils._use_triton
+_triton_here = trl_utils._use_triton  # type: ignore[attr-defined]
 
 
 def compacts(device: torch.device) -> bool:
@@ -18,4 +18,4 @@ def only_completions() -> None:
     of 262,144 most of an update's time was spent on prompts. tests/grpo_trainer/test_completion_positions.py holds
     that the numbers are the same and that the name replaced here still decides it.
     """
-    trl_utils._use_triton = compacts
+    trl_utils._use_triton = compacts  # type: ignore[attr-defined]

@@ -1,7 +1,8 @@
 """The run as it happens: a table that renews itself on a terminal, one plain line a step elsewhere."""
 
+import statistics
 import sys
-import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -25,14 +26,13 @@ class LiveView:
         self.console = console or Console(file=sys.stdout, highlight=False, quiet=not shown)
         self._live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
         self._rewards: list[float] = []
-        self._started = time.monotonic()
-        self._seen = 0
+        self._seconds: deque[float] = deque(maxlen=10)
 
     def say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def step(self, record: Record) -> None:
-        self._seen += 1
+        self._seconds.append(record["step_seconds"])
         mean = _of(record, "reward", "mean")
         self._rewards += [] if mean is None else [mean]
         if self._live is None:
@@ -50,8 +50,8 @@ class LiveView:
             self._live.stop()
 
     def _eta(self, record: Record) -> float:
-        per_step = (time.monotonic() - self._started) / max(1, self._seen)
-        return per_step * float(max(0, record["steps"] - record["step"]))
+        # Of recent steps alone: the first one also pays for what is set up once.
+        return statistics.median(self._seconds) * float(max(0, record["steps"] - record["step"]))
 
     def _panel(self, record: Record) -> RenderableType:
         table = Table.grid(padding=(0, 2))

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -77,15 +78,24 @@ def _require(columns: Sequence[str], place: str) -> None:
 def _row(record: Mapping[str, Any], place: str) -> Row:
     _require(list(record), place)
     for name in TEXTS:
-        if not isinstance(record[name], str) or not record[name].strip():
+        if not _is_text(record[name]):
             raise BadRow(f"{place}: {name} is no text: {record[name]!r}")
     return {
         **{name: record[name] for name in TEXTS},
         "target": _target(record.get("target"), place),
         "execution_match": _boolean(record.get("execution_match"), place),
-        "corruption": record.get("corruption") or None,
-        "query_id": record.get("query_id") or None,
+        "corruption": _label(record.get("corruption")),
+        "query_id": _label(record.get("query_id")),
     }
+
+
+def _is_text(value: Any) -> bool:
+    # JSON can escape half a surrogate pair, which neither a tokenizer nor the wire takes.
+    return isinstance(value, str) and bool(value.strip()) and not re.search("[\ud800-\udfff]", value)
+
+
+def _label(value: Any) -> str | None:
+    return None if value is None or value == "" else str(value)
 
 
 def _target(value: Any, place: str) -> float | None:

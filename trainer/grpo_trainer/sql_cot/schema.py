@@ -114,9 +114,10 @@ def _is_short(value: str) -> bool:
 def _thresholds(values: set[Any]) -> tuple[Value, ...]:
     """Return round numbers inside the values' range: 21437 among prices is 21000."""
     ordered = sorted(values)
-    if ordered[-1] == ordered[0]:
+    width = ordered[-1] - ordered[0]
+    if not 1e-9 < width < math.inf:
         return ()
-    step = 10.0 ** (math.floor(math.log10(ordered[-1] - ordered[0])) - 1)
+    step = 10.0 ** (math.floor(math.log10(width)) - 1)
     if all(isinstance(value, int) for value in ordered):
         step = max(1.0, step)
     rounded = {round(round(value / step) * step, 9) for value in ordered[len(ordered) // 10 : -len(ordered) // 10]}
