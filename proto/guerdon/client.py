@@ -99,12 +99,17 @@ def authorization(token: str | None) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
+def beyond_loopback(url: str) -> bool:
+    """Whether a proxy of the environment may be asked for a URL: no proxy reaches this machine's own loopback."""
+    return httpx.URL(url).host not in {"localhost", "127.0.0.1", "::1"}
+
+
 class RewardClient:
     """A blocking client of one reward server. Use it as a context manager, or close() it."""
 
     def __init__(self, url: str = "http://127.0.0.1:8000", token: str | None = None) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, headers=authorization(token))
+        self._http = httpx.Client(base_url=self.url, headers=authorization(token), trust_env=beyond_loopback(self.url))
 
     def score(self, request: ScoreRequest) -> ScoreResponse:
         """Score every item of the request; failed items are null in the answer, never an exception.
@@ -143,7 +148,9 @@ class AsyncRewardClient:
 
     def __init__(self, url: str = "http://127.0.0.1:8000", token: str | None = None) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.AsyncClient(base_url=self.url, headers=authorization(token))
+        self._http = httpx.AsyncClient(
+            base_url=self.url, headers=authorization(token), trust_env=beyond_loopback(self.url)
+        )
 
     async def score(self, request: ScoreRequest) -> ScoreResponse:
         """Score every item of the request; raises as RewardClient.score does."""

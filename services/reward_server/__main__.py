@@ -14,6 +14,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = Settings()
+        settings.refuse_to_be_open()
         app = create_app(settings)
     except ValueError as error:
         print(f"reward server: {error}", file=sys.stderr)

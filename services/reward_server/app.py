@@ -107,7 +107,7 @@ async def score(request: Request, body: ScoreRequest) -> Response:
     """
     started = time.perf_counter()
     state = request.app.state
-    if not auth.allowed(request, state.settings.token and state.settings.token.get_secret_value()):
+    if not auth.allowed(request, state.settings.bearer):
         raise HTTPException(401, UNAUTHORIZED, {"www-authenticate": "Bearer"})
     if len(body.items) > state.settings.max_items:
         raise Refused("items", f"{len(body.items)} items; at most {state.settings.max_items} in one request")
@@ -121,7 +121,7 @@ async def score(request: Request, body: ScoreRequest) -> Response:
 async def rewards(request: Request) -> RewardList:
     """List what is served: scope, where it runs, components with range and direction, version, settings."""
     state = request.app.state
-    if not auth.allowed(request, state.settings.token and state.settings.token.get_secret_value()):
+    if not auth.allowed(request, state.settings.bearer):
         raise HTTPException(401, UNAUTHORIZED, {"www-authenticate": "Bearer"})
     return RewardList(rewards=[catalog.info(one) for one in state.catalog.rewards.values()])
 

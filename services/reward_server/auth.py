@@ -10,5 +10,5 @@ def allowed(request: Request, token: str | None) -> bool:
     if token is None:
         return True
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    # On bytes: compare_digest raises on text that is not ASCII.
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+    # On bytes, because compare_digest raises on text that is not ASCII; headers come decoded as Latin-1.
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), token.encode())

@@ -2,9 +2,8 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -12,7 +11,11 @@ class Settings(BaseSettings):
     """The knobs; each is the environment variable GUERDON_REWARD_<NAME> (GUERDON_REDIS_URL for the one they share)."""
 
     model_config = SettingsConfigDict(
-        env_prefix="GUERDON_REWARD_", use_attribute_docstrings=True, populate_by_name=True, frozen=True
+        env_prefix="GUERDON_REWARD_",
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        frozen=True,
+        hide_input_in_errors=True,  # the input has the token and Redis' password in it
     )
 
     redis_url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"), validation_alias="GUERDON_REDIS_URL")
@@ -61,14 +64,22 @@ class Settings(BaseSettings):
     heartbeat_file: Path | None = None
     """A file the worker touches while it is alive, for a container's health check."""
 
-    @model_validator(mode="after")
-    def _beyond_loopback_needs_a_token(self) -> Self:
-        if self.token is None and not self.allow_anonymous and not _loopback(self.host):
+    @property
+    def bearer(self) -> str | None:
+        """The token in the clear; an empty one, as an unset variable in a compose file gives it, is none."""
+        return self.token.get_secret_value() or None if self.token is not None else None
+
+    def refuse_to_be_open(self) -> None:
+        """Check that nobody beyond this machine can ask without a token; for the API, which alone listens.
+
+        Raises:
+            ValueError: anybody could.
+        """
+        if self.bearer is None and not self.allow_anonymous and not _loopback(self.host):
             raise ValueError(
                 f"host {self.host} is reachable from other machines and there is no token: set GUERDON_REWARD_TOKEN, "
                 "or GUERDON_REWARD_ALLOW_ANONYMOUS=true if something in front checks who asks"
             )
-        return self
 
 
 def _loopback(host: str) -> bool:

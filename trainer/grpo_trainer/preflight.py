@@ -32,6 +32,10 @@ class Ready:
     resume: bool
 
 
+DEFAULT_VARIABLE = "GUERDON_REWARD_TOKEN"
+"""Where the reward server takes its token from: on one machine, or in one compose file, nothing is said twice."""
+
+
 def load_rows(config: RunConfig) -> tuple[Rows, Rows]:
     """Return the dataset's (train, validation) rows, with prompts as the policy takes them.
 
@@ -80,7 +84,7 @@ def token(config: RunConfig) -> str | None:
     """
     variable = config.services.token_env
     if variable is None:
-        return None
+        return os.environ.get(DEFAULT_VARIABLE)
     if not os.environ.get(variable):
         raise RunFileError(f"[services] token_env names {variable}, which is not set in the environment.")
     return os.environ[variable]

@@ -61,7 +61,7 @@ class RewardTerm(Section):
 class Services(Section):
     reward_url: Text = "http://127.0.0.1:8000"
     token_env: Text | None = None
-    """The environment variable that holds the reward server's token; the file itself holds no secret."""
+    """The environment variable that holds the reward server's token (GUERDON_REWARD_TOKEN where omitted)."""
     deadline_s: float = Field(default=120.0, gt=0, le=3600)
     """How long one step waits for its scores."""
     max_failed_share: float = Field(default=0.5, ge=0, le=1)

@@ -1,0 +1,51 @@
+"""Imports point where the design says, and light things stay light."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "transformers", "trl", "peft", "fastapi", "celery", "redis", "numpy", "rich"}
+
+
+def loaded_by(code: str) -> set[str]:
+    program = f"import sys, json\n{code}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(ran.stdout.splitlines()[-1]))
+
+
+def test_imports_keep_to_the_layers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert status == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import guerdon",
+        "import guerdon.trl",
+        "from guerdon.cli import main; main(['--help'])",
+        "from guerdon.cli import main; main([])",
+        "from guerdon.cli import main; main(['no-such-command'])",
+    ],
+)
+def test_guerdon_and_its_help_load_nothing_heavy(code: str) -> None:
+    assert loaded_by(code) & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", ["up", "demo", "train", "sqlcot"])
+def test_the_help_of_a_command_loads_no_torch(command: str) -> None:
+    code = f"from guerdon.cli import main\ntry: main(['{command}', '--help'])\nexcept SystemExit: pass"
+    assert loaded_by(code) & {"torch", "transformers", "trl"} == set()
+
+
+def test_the_api_process_loads_no_torch() -> None:
+    code = (
+        "from reward_server.app import create_app\nfrom reward_server.settings import Settings\ncreate_app(Settings())"
+    )
+    assert loaded_by(code) & {"torch", "transformers"} == set()
