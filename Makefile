@@ -32,7 +32,9 @@ lint: $(VENV)/.installed-dev  ## check style, types, import directions, the Dock
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.gpu.yml
 
 bench: $(VENV)/.installed-dev  ## measure what the README's performance figures come from
-	@$(BIN)/python benchmarks/queue_overhead.py $(ARGS)
+	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/queue_overhead.py
+	$(BIN)/python benchmarks/demo_seeds.py
 
 clean:  ## delete .venv and what the tools left behind; results in runs/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

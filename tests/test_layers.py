@@ -45,7 +45,5 @@ def test_the_help_of_a_command_loads_no_torch(command: str) -> None:
 
 
 def test_the_api_process_loads_no_torch() -> None:
-    code = (
-        "from reward_server.app import create_app\nfrom reward_server.settings import Settings\ncreate_app(Settings())"
-    )
-    assert loaded_by(code) & {"torch", "transformers"} == set()
+    imports = "from reward_server.app import create_app\nfrom reward_server.settings import Settings"
+    assert loaded_by(f"{imports}\ncreate_app(Settings())") & {"torch", "transformers"} == set()

@@ -67,15 +67,12 @@ def svgs(metrics: Metrics) -> list[str]:
 
 
 def panels(metrics: Metrics) -> list[tuple[str, Draw]]:
-    """Return the panels that this run has something to say in."""
-    several = any(len(record.get("signal_share") or {}) > 1 for record in metrics)
+    """Return the panels of a page, in reading order."""
     return [
         ("Reward: mean of each step, ± sd", draw_reward),
         ("Components of the reward", draw_components),
-        ("Who moves the policy: share of the advantage", draw_signal)
-        if several
-        else ("Groups that teach nothing", draw_dead),
-        ("Completions without a score", draw_failed),
+        ("Signal share: who moves the policy", draw_signal),
+        ("Lost: dead groups, completions without a score", draw_lost),
         ("Share of the step spent waiting for rewards", draw_wait),
         ("How far a step moves the policy", draw_change),
     ]
@@ -104,16 +101,17 @@ def draw_signal(axes: Axes, metrics: Metrics) -> None:
     for name, colour in zip(names, COLOURS, strict=False):
         steps, share = series(metrics, "signal_share", name)
         axes.plot(steps, [100 * one for one in smoothed(share)], color=colour, linewidth=1.6, label=name)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(-2, low), max(102, high))  # a share can be negative, and another then over 100 %
     axes.set_ylabel("%")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
+    if names:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
 
 
-def draw_dead(axes: Axes, metrics: Metrics) -> None:
-    _share(axes, metrics, "dead_group_share", COLOURS[2])
-
-
-def draw_failed(axes: Axes, metrics: Metrics) -> None:
-    _share(axes, metrics, "failed_share", COLOURS[3])
+def draw_lost(axes: Axes, metrics: Metrics) -> None:
+    _share(axes, metrics, "dead_group_share", COLOURS[2], "groups without spread")
+    _share(axes, metrics, "failed_share", COLOURS[3], "completions without a score")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
 
 
 def draw_wait(axes: Axes, metrics: Metrics) -> None:
@@ -143,9 +141,9 @@ def smoothed(values: Sequence[float]) -> list[float]:
     return [sum(window) / len(window) for window in windows]
 
 
-def _share(axes: Axes, metrics: Metrics, name: str, colour: str) -> None:
+def _share(axes: Axes, metrics: Metrics, name: str, colour: str, label: str) -> None:
     steps, share = series(metrics, name)
-    axes.plot(steps, [100 * one for one in share], color=colour, linewidth=1.6)
+    axes.plot(steps, [100 * one for one in share], color=colour, linewidth=1.6, label=label)
     axes.set_ylim(-2, 102)
     axes.set_ylabel("%")
 
