@@ -1,4 +1,4 @@
-"""How long `import guerdon` and `guerdon --help` take, beside a Python that does nothing; medians of whole processes."""
+"""How long `import guerdon` and `guerdon --help` take, beside a Python that does nothing; whole processes."""
 
 import json
 import statistics

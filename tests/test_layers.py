@@ -1,5 +1,6 @@
 """Imports point where the design says, and light things stay light."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -47,3 +48,14 @@ def test_the_help_of_a_command_loads_no_torch(command: str) -> None:
 def test_the_api_process_loads_no_torch() -> None:
     imports = "from reward_server.app import create_app\nfrom reward_server.settings import Settings"
     assert loaded_by(f"{imports}\ncreate_app(Settings())") & {"torch", "transformers"} == set()
+
+
+def test_guerdon_imports_only_pydantic_and_httpx() -> None:
+    roots: set[str] = set()
+    for path in (ROOT / "proto" / "guerdon").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                roots.add(node.module.split(".")[0])
+    assert roots - sys.stdlib_module_names == {"guerdon", "pydantic", "httpx"}

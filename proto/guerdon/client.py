@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import httpx
+from pydantic import ValidationError
 
 from guerdon.messages import RewardInfo, RewardList, ScoreRequest, ScoreResponse
 
-RETRIED = frozenset({429, 502, 503, 504})
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that another attempt can change. Everything else says the request itself is wrong."""
 GRACE_S = 5.0
 """How much longer than the deadline the client listens: the server answers typed timeouts at the deadline itself."""
@@ -31,6 +32,10 @@ class Refused(RewardServerError):
     def __init__(self, status_code: int, message: str) -> None:
         super().__init__(message)
         self.status_code = status_code
+
+
+class Unreadable(RewardServerError):
+    """An answer came that is none of this contract: a proxy's page, or another version of the server."""
 
 
 class Unreachable(RewardServerError):
@@ -126,7 +131,7 @@ class RewardClient:
                 time.sleep(attempts.wait_s(error))
                 continue
             if response.is_success:
-                return ScoreResponse.model_validate_json(response.content)
+                return _scores(self.url, response)
             time.sleep(attempts.wait_s(response))
 
     def rewards(self) -> list[RewardInfo]:
@@ -162,7 +167,7 @@ class AsyncRewardClient:
                 await asyncio.sleep(attempts.wait_s(error))
                 continue
             if response.is_success:
-                return ScoreResponse.model_validate_json(response.content)
+                return _scores(self.url, response)
             await asyncio.sleep(attempts.wait_s(response))
 
     async def rewards(self) -> list[RewardInfo]:
@@ -184,6 +189,13 @@ def _post(http: httpx.Client | httpx.AsyncClient, request: ScoreRequest, attempt
     body = request.model_copy(update={"deadline_s": left}).model_dump_json(exclude_defaults=True)
     headers = {"content-type": "application/json"}
     return http.build_request("POST", "/v1/score", content=body, headers=headers, timeout=left + GRACE_S)
+
+
+def _scores(url: str, response: httpx.Response) -> ScoreResponse:
+    try:
+        return ScoreResponse.model_validate_json(response.content)
+    except ValidationError as error:
+        raise Unreadable(f"{url}/v1/score gave an answer that is not of this contract: {error}") from error
 
 
 def _rewards(url: str, response: httpx.Response) -> list[RewardInfo]:

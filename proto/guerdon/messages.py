@@ -36,13 +36,18 @@ MAX_DEADLINE_S = 3600.0
 class Message(BaseModel):
     """A message of the contract: unknown fields are refused, so that a misspelt one is never silently ignored."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        hide_input_in_errors=True,  # the input is somebody's prompts and completions
+    )
 
 
 class ChatMessage(BaseModel):
     """One chat turn. Further keys (`name`, `tool_calls`, …) travel along untouched."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
     role: str
     content: str | None = None
@@ -93,6 +98,8 @@ class ScoreRequest(Message):
 
 class Score(Message):
     """A finite value with status ok, or null with a typed status and a reason. Nothing in between exists."""
+
+    model_config = ConfigDict(frozen=True)
 
     value: float | None = None
     status: Status = "ok"

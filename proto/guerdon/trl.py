@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import httpx
 
-from guerdon.client import RETRIED, AsyncRewardClient, Refused, RewardServerError, Unreachable
-from guerdon.messages import Group, Item, RewardInfo, RewardScores, Score, ScoreRequest
+from guerdon.client import RETRIED, AsyncRewardClient, Refused, RewardServerError, Unreachable, Unreadable
+from guerdon.messages import Group, Item, RewardInfo, RewardScores, Score, ScoreRequest, Status
 from guerdon.step_scores import StepScores
 
 log = logging.getLogger("guerdon")
@@ -43,6 +43,7 @@ class RemoteReward:
         deadline_s: how long one step waits for its scores before the missing ones become typed timeouts.
         max_failed_share: raise TooManyFailed when more than this share of a step's completions has no score.
             1.0 never raises: the failed rows are left out and the run goes on.
+        served: what GET /v1/rewards says, where it is known already; asked for at the first step otherwise.
         on_scores: called after every step with what came back; what `guerdon train` builds its ledger from.
     """
 
@@ -59,6 +60,7 @@ class RemoteReward:
         deadline_s: float = 120.0,
         max_failed_share: float = 1.0,
         on_scores: Callable[[StepScores], None] | None = None,
+        served: Mapping[str, RewardInfo] | None = None,
     ) -> None:
         self.weights = {rewards: 1.0} if isinstance(rewards, str) else dict(rewards)
         if not self.weights:
@@ -73,7 +75,7 @@ class RemoteReward:
         self.deadline_s, self.max_failed_share = deadline_s, max_failed_share
         self.on_scores = on_scores
         self._calls: Counter[str] = Counter()
-        self._served: dict[str, RewardInfo] = {}
+        self._served: dict[str, RewardInfo] = dict(served or {})
         self._client: tuple[asyncio.AbstractEventLoop, AsyncRewardClient] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -140,8 +142,13 @@ class RemoteReward:
             await self._learn_what_is_served(client)
             return self._as_asked(request, (await client.score(request)).rewards)
         except Unreachable as error:
-            lost = [Score.failed("timeout", str(error)) for _ in items]
-            return [RewardScores(reward=name, version="", scores=lost) for name in self.weights]
+            return self._lost(items, "timeout", error)
+        except Unreadable as error:
+            return self._lost(items, "model_error", error)
+
+    def _lost(self, items: list[Item], status: Status, error: Exception) -> list[RewardScores]:
+        scores = [Score.failed(status, str(error)) for _ in items]
+        return [RewardScores(reward=name, version="", scores=scores) for name in self.weights]
 
     async def _client_of_this_loop(self) -> AsyncRewardClient:
         # Connections belong to the event loop that opened them: each trainer has its own, and so has each asyncio.run.
@@ -191,7 +198,9 @@ class RemoteReward:
         if not failed:
             return
         name, status, error = step.commonest_failure()
-        message = f"{failed} of {len(step.values)} completions have no reward; commonest: {name} {status}: {error}"
+        # What a reward raised may quote the completion: it belongs into the ledger, not into a log.
+        why = f"{status}: {error}" if status not in {"model_error", "invalid_input"} else status
+        message = f"{failed} of {len(step.values)} completions have no reward; commonest: {name} {why}"
         if failed > self.max_failed_share * len(step.values):
             raise TooManyFailed(f"{message} (max_failed_share is {self.max_failed_share:g})")
         log.warning("%s; they are left out of this step", message)

@@ -1,6 +1,7 @@
 """`guerdon demo`: train a small model against rewards served on this machine, and show what came of it."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -39,7 +40,12 @@ def main(argv: list[str]) -> int:
     console = Console.terminal()
     try:
         # one thread for the worker's models: the trainer needs the cores
-        with Foreground() as foreground, Stack(port=options.port, threads=1, console=console) as stack:
+        with (
+            Foreground() as foreground,
+            Stack(
+                port=options.port, redis_url=os.environ.get("GUERDON_REDIS_URL"), threads=1, console=console
+            ) as stack,
+        ):
             print(f"Rewards are served at {stack.url} (logs: {stack.directory}).\n", flush=True)
             code = train(stack, options)
             print(closing(options, code), flush=True)

@@ -62,7 +62,7 @@ class Supervisor:
         try:
             while self._attend(watchdog):
                 pass
-        except OSError as error:  # no process, no log: disk full, too many processes
+        except Exception as error:  # noqa: BLE001 - a full disk, too many processes: whatever it is, somebody must hear of it
             self.failure = f"cannot start or watch a process: {error}"
         finally:
             self._stop_all()

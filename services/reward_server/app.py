@@ -83,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)  # type: ignore[arg-type]
     app.add_exception_handler(Refused, _refused)  # type: ignore[arg-type]
     app.add_exception_handler(Unavailable, _unavailable)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, _bug)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
     return app
 
@@ -163,7 +164,9 @@ def _refusal(
 async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     """Answer 422 without echoing the input: it may be huge, secret, or impossible to write as JSON."""
     fields = [
-        FieldProblem(field=".".join(str(part) for part in problem["loc"][1:]) or "body", problem=_printable(problem))
+        FieldProblem(
+            field=".".join(str(part) for part in problem["loc"][1:])[:200] or "body", problem=_printable(problem)
+        )
         for problem in error.errors()[:20]
     ]
     first = fields[0]
@@ -183,6 +186,10 @@ async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
 
 async def _refused(request: Request, error: Refused) -> JSONResponse:
     return _refusal("score", 422, str(error), fields=[FieldProblem(field=error.field, problem=str(error))])
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    return _refusal(request.url.path, 500, f"a mistake of the server's own: {type(error).__name__}; its log has more")
 
 
 async def _unavailable(request: Request, error: Unavailable) -> JSONResponse:

@@ -98,7 +98,7 @@ class Batcher(Generic[Payload, Result]):
     def __init__(
         self,
         run: Callable[[list[Payload]], list[Result]],
-        broken: Callable[[Exception], Result],
+        broken: Callable[[BaseException], Result],
         max_tokens: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -119,6 +119,11 @@ class Batcher(Generic[Payload, Result]):
             self._waiting += jobs
             self._work.notify()
         return submission
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still turns; a worker whose batcher died would take work and answer none."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Finish what waits, then stop."""
@@ -143,8 +148,8 @@ class Batcher(Generic[Payload, Result]):
         distinct = {job.request.id: job.request.payload for job in batch}
         try:
             results = dict(zip(distinct, self._run(list(distinct.values())), strict=True))
-        except Exception as error:
-            log.exception("a model call of %d items failed", len(distinct))
+        except BaseException as error:  # noqa: BLE001 - the model's thread outlives even a tokenizer's Rust panic
+            log.error("a model call of %d items failed: %s", len(distinct), type(error).__name__)
             results = dict.fromkeys(distinct, self._broken(error))
         for job in batch:
             job.submission.settle(job.index, results[job.request.id])

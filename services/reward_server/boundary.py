@@ -52,7 +52,7 @@ def isolated(run: Callable[[list[In]], list[Out]], items: list[In], failed: Call
         return isolated(run, items[:half], failed) + isolated(run, items[half:], failed)
 
 
-def failure(error: Exception) -> Score:
+def failure(error: BaseException) -> Score:
     return Score.failed("model_error", f"{type(error).__name__}: {error}"[:500])
 
 
@@ -64,14 +64,20 @@ def _full(values: Sequence[Out], expected: int) -> Sequence[Out]:
 
 def _checked(value: float | Score) -> Score:
     if isinstance(value, Score):
-        return value
+        return value if _sound(value) else Score.failed("model_error", "the reward returned a score that is not finite")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - a tensor of two, an integer of 400 digits: what is no number raises as it likes
         return Score.failed("model_error", f"the reward returned {type(value).__name__}, which is no number")
     if not math.isfinite(number):
         return Score.failed("model_error", f"the reward returned {number}, which is not finite")
     return Score(value=number)
+
+
+def _sound(score: Score) -> bool:
+    """Whether a score is what it was validated to be; components are a plain dict, which anybody can change."""
+    numbers = [number for number in score.components.values() if number is not None]
+    return (score.status == "ok") == score.ok and all(math.isfinite(number) for number in numbers)
 
 
 def _vectors(encoder: Encoder, items: list[Item]) -> list[Outcome]:

@@ -20,7 +20,7 @@ def fields(item: Item, reads: Iterable[str]) -> Fields:
 def content_id(version: str, content: Fields) -> str:
     """Return 32 hex digits: BLAKE2b-128 of the version and the canonical (key-sorted, compact) JSON of the fields."""
     canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    return blake2b(canonical, digest_size=16, key=version.encode()[:64]).hexdigest()
+    return blake2b(version.encode() + b"\0" + canonical, digest_size=16).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -78,15 +78,18 @@ class JobQueue:
         self._app = celery_app(settings)
         self._publisher: Publisher | None = None
         self._sweeper: asyncio.Task[None] | None = None
+        self._stopping = False
         self._pending: dict[str, Pending] = {}
         self._recent_waits: deque[float] = deque(maxlen=512)
 
     async def start(self) -> None:
         self._publisher = Publisher(self._app, self._reply_to, self._settings.message_items, self._publish_failed)
         self._replies.start()
+        IN_FLIGHT.set_function(lambda: len(self._pending))
         self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="sweep")
 
     async def stop(self) -> None:
+        self._stopping = True
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -148,8 +151,8 @@ class JobQueue:
         self, served: Served, ids: list[str], contents: Sequence[Fields], deadline: float, wait: Wait
     ) -> list[tuple[str, Fields]]:
         """Answer what is known, join what is in flight, and return what has to be sent."""
-        if not self._replies.connected:
-            raise Unavailable("Redis does not answer")
+        if not (self._replies.connected and self.healthy):
+            raise Unavailable("Redis does not answer" if self.healthy else "answers are not being collected")
         known = await self._known([one for one in ids if one not in self._pending]) if self._settings.cache else {}
         if len(self._pending) + len(ids) > self._settings.max_in_flight:
             raise Unavailable(f"{len(self._pending)} items are in flight already")
@@ -166,7 +169,6 @@ class JobQueue:
             pending.deadline = max(pending.deadline, deadline)
             pending.waits.append((wait, index))
         CACHED.labels(served.name).inc(wait.cached)
-        IN_FLIGHT.set(len(self._pending))
         return new
 
     async def _known(self, ids: list[str]) -> dict[str, Outcome]:
@@ -216,12 +218,12 @@ class JobQueue:
         log.warning("a message could not be published (%s); its items are asked for again", type(error).__name__)
 
     async def _sweep_for_ever(self) -> None:
-        while True:
+        while not self._stopping:
             await asyncio.sleep(SWEEP_S)
             try:
                 await self._sweep(time.time())
-            except (RedisError, OSError) as error:
-                log.warning("the sweep found Redis away: %s", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - one bad sweep must not be the last
+                log.warning("a sweep failed: %s", type(error).__name__)
 
     async def _sweep(self, now: float) -> None:
         """Look after what has waited too long: its answer may be stored already; if not, ask again."""

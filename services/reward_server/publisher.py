@@ -15,6 +15,9 @@ from reward_server.content import Fields
 
 log = logging.getLogger(__name__)
 
+MESSAGE_BYTES = 4 << 20
+"""Larger messages are halved: Redis and the worker hold a message whole."""
+
 Parcel = tuple[Served, float, list[tuple[str, Fields]]]
 """A reward, a deadline (Unix time), and the (id, fields) of the items it should score by then."""
 
@@ -68,13 +71,20 @@ class Publisher:
             "deadline": deadline,
             "jobs": jobs,
         }
-        try:
-            # argsrepr: Celery would put a copy of the texts into the message's headers, where they get logged.
-            self._app.send_task(
-                TASK, args=(orjson.dumps(message).decode(),), queue=served.queue, retry=False, argsrepr="(jobs)"
-            )
-        except Exception as error:  # noqa: BLE001 - kombu lets every kind of connection error through
-            self._trouble(error)
+        text = orjson.dumps(message).decode()
+        if len(text) > MESSAGE_BYTES and len(jobs) > 1:
+            half = len(jobs) // 2
+            self._publish(served, deadline, jobs[:half])
+            self._publish(served, deadline, jobs[half:])
+            return
+        for attempt in (1, 2):  # after a restart of Redis the first try finds a dead connection
+            try:
+                # argsrepr: Celery would put a copy of the texts into the message's headers, where they get logged.
+                self._app.send_task(TASK, args=(text,), queue=served.queue, retry=False, argsrepr="(jobs)")
+                return
+            except Exception as error:  # noqa: BLE001 - kombu lets every kind of connection error through
+                if attempt == 2:
+                    self._trouble(error)
 
 
 def merged(parcels: Iterable[Parcel], message_items: int) -> list[Parcel]:

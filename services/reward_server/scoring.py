@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import ValidationError
 
 from guerdon.messages import Item as WireItem
 from guerdon.messages import RewardScores, Score, ScoreRequest, ScoreResponse, Usage
@@ -23,7 +23,8 @@ LONG = 100_000
 """Characters from which inline rewards are computed off the event loop, so that other callers are not kept waiting."""
 
 
-SCORES = TypeAdapter(list[Score])
+ITEM_COST = 100
+"""Characters that an item counts as by itself: 1,000 short ones are work too."""
 
 
 class Refused(ValueError):
@@ -76,7 +77,7 @@ class Scoring:
         reward, wire = _reward(served), self.request.items
         if served.runs == "worker":
             wait = await self._on_worker(served, [fields(item, reward.reads) for item in wire])
-            return SCORES.validate_python(wait)
+            return [_as_score(outcome) for outcome in wait]
         items = [Item.from_wire(item) for item in wire]
         scores: list[Score | None] = [None] * len(items)
         if reward.embeds:
@@ -133,6 +134,8 @@ class Scoring:
         for index, item in enumerate(items):
             assert item.group is not None
             members = slots[item.group.id]
+            if item.group.size != items[next(iter(members.values()), index)].group.size:  # type: ignore[union-attr]
+                raise Refused(f"items.{index}.group.size", f"the members of {item.group.id!r} disagree about its size")
             if item.group.slot in members:
                 raise Refused(f"items.{index}.group.slot", f"slot {item.group.slot} of {item.group.id!r} is taken")
             members[item.group.slot] = index
@@ -140,6 +143,13 @@ class Scoring:
 
 
 _NO_ANSWER: Outcome = {"status": "timeout", "error": "no worker answered before the deadline"}
+
+
+def _as_score(outcome: Outcome) -> Score:
+    try:
+        return Score.model_validate(outcome)
+    except ValidationError:
+        return Score.failed("model_error", "the worker's outcome is no score")
 
 
 def _reward(served: Served) -> Reward:
@@ -165,7 +175,7 @@ async def _score_part(reward: Reward, items: list[Item], part: list[int], scores
         return
     some = [items[index] for index in part]
     run: Callable[[], list[Score]] = lambda: scored(reward, some)  # noqa: E731
-    if sum(len(item.completion) for item in some) > LONG:
+    if sum(ITEM_COST + len(item.completion) + len(item.prompt) for item in some) > LONG:
         results = await asyncio.to_thread(run)
     else:
         results = run()

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     resubmit_after_s: float = Field(default=10.0, gt=0)
     """Ask again for what a worker has not answered by then, but never sooner than twice the p99 queue wait."""
     max_attempts: int = Field(default=3, ge=1)
-    """How often one job is put on the queue before it becomes worker_lost."""
+    """How often one job is put on the queue; after that only an answer or its deadline ends the wait."""
     visibility_timeout_s: int = Field(default=300, gt=0)
     """Redis gives a message to another worker when it was not acknowledged by then; above 3 batches' time."""
 

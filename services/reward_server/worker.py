@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 import orjson
+from celery.signals import worker_shutting_down
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
@@ -29,6 +30,8 @@ log = logging.getLogger("guerdon.worker")
 REPLY_TTL_S = 600
 """A reply list that nobody reads any more goes away by itself."""
 BEAT_S = 2.0
+HUNG_S = 60.0
+"""How long after its deadline a message is given up."""
 STALE_S = 8.0
 """A worker that has not been heard of for so long no longer counts as alive."""
 
@@ -52,19 +55,28 @@ class Desk:
                 )
             )
             return [(one, refused) for one, _ in message["jobs"]], 0
-        items = [Item.from_fields(fields) for _, fields in message["jobs"]]
-        requests = [
-            Request(one, item, self.served.kind.tokens(item))
-            for (one, _), item in zip(message["jobs"], items, strict=True)
-        ]
+        requests, broken = self._requests(message["jobs"])
         submission = self.batcher.submit(requests, message["deadline"])
-        submission.finished.wait()
+        # Not for ever: a model that hangs must not keep the message and this thread as well.
+        submission.finished.wait(max(0.0, message["deadline"] - time.time()) + HUNG_S)
         done = [
             (request.id, result)
             for request, result in zip(requests, submission.results, strict=True)
             if result is not None
         ]
-        return done, sum(request.tokens for request in requests)
+        return broken + done, sum(request.tokens for request in requests)
+
+    def _requests(self, jobs: list[Any]) -> tuple[list[Request[Item]], list[tuple[str, Outcome]]]:
+        """Return the jobs to run, and outcomes of those whose kind cannot even size them."""
+        requests: list[Request[Item]] = []
+        broken: list[tuple[str, Outcome]] = []
+        for one, fields in jobs:
+            try:
+                item = Item.from_fields(fields)
+                requests.append(Request(one, item, max(1, int(self.served.kind.tokens(item)))))
+            except Exception as error:  # noqa: BLE001 - the boundary: one bad item fails alone
+                broken.append((one, _failed(failure(error))))
+        return requests, broken
 
 
 class Worker:
@@ -79,6 +91,7 @@ class Worker:
         )
         self._local = threading.local()
         self._stopping = threading.Event()
+        self._leaving = threading.Event()
 
     def load(self) -> None:
         """Load the models before the first message is taken."""
@@ -111,8 +124,8 @@ class Worker:
                 return
             except RedisError as error:
                 log.warning("results could not be stored (%s); trying again", type(error).__name__)
-                if self._stopping.wait(1.0):
-                    raise
+                if self._leaving.wait(1.0):
+                    raise  # not acknowledged: another worker gets the message
 
     def _pipeline(self) -> Pipeline:
         """Return this thread's pipeline: making one costs as much as a small model call. execute() empties it."""
@@ -126,6 +139,9 @@ class Worker:
         """Say that this worker is alive, until it stops."""
         entry = "|".join([self.id, *self.desks])
         while not self._stopping.is_set():
+            if not all(desk.batcher.alive for desk in self.desks.values()):
+                log.critical("a batcher's thread has died; this worker ends, to be started again")
+                os._exit(1)
             try:
                 now = time.time()
                 self._redis.zadd(WORKERS, {entry: now + STALE_S})
@@ -140,6 +156,9 @@ class Worker:
         except RedisError:
             log.info("Redis is away; this worker's entry goes stale by itself")
 
+    def _leave(self, **_: object) -> None:
+        self._leaving.set()
+
     def run(self) -> None:
         """Load, then serve until SIGTERM."""
         self.load()
@@ -147,6 +166,8 @@ class Worker:
         heart = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
         heart.start()
         warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+        worker_shutting_down.connect(self._leave)
+        logging.getLogger("celery.worker.consumer.consumer").addFilter(without_body)
         app = celery_app(self.settings)
         app.task(self.score, name=TASK, acks_late=True, ignore_result=True)
         queues = ",".join(desk.served.queue for desk in self.desks.values())
@@ -161,6 +182,12 @@ class Worker:
 
 def _failed(score: Score) -> Outcome:
     return {"status": score.status, "error": score.error}
+
+
+def without_body(record: logging.LogRecord) -> bool:
+    """Cut Celery's complaints about messages it cannot use down to their first words: the rest is the message."""
+    record.msg, record.args = str(record.msg).partition("\n")[0].partition("%")[0].strip(), ()
+    return True
 
 
 def main() -> int:

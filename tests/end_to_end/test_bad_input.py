@@ -53,6 +53,7 @@ def test_a_wrong_request_is_422_and_names_the_field(
         [{"prompt": "p", "completion": "a"}, {"prompt": "q", "completion": "b"}],
         [{"completion": "a", "group": {"id": "g", "size": 2, "slot": 0}}, {"completion": "b"}],
         [{"completion": text, "group": {"id": "g", "size": 2, "slot": 0}} for text in "ab"],
+        [{"completion": text, "group": {"id": "g", "size": 2 + i, "slot": i}} for i, text in enumerate("ab")],
     ],
 )
 def test_a_group_reward_says_which_item_lacks_a_proper_group(http: httpx.Client, items: list[dict[str, Any]]) -> None:
@@ -79,6 +80,7 @@ def test_a_group_reward_says_which_item_lacks_a_proper_group(http: httpx.Client,
         with_item('"a", "reference": ' + "1" * 5000),
         with_item('"a", "context": ' + "[" * 100_000 + "]" * 100_000),
         with_item('"a", "reference": ' + "[" * 2000 + "]" * 2000),
+        with_item('"a", "reference": ' + "[" * 1000 + "]" * 1000),
     ],
 )
 def test_a_body_that_is_no_sensible_json_is_refused_and_not_a_500(http: httpx.Client, body: bytes) -> None:
@@ -151,3 +153,12 @@ def test_any_well_formed_item_is_answered_with_one_score_per_reward(
     for served in answer.json()["rewards"]:
         [score] = served["scores"]
         assert (score["value"] is None) == (score["status"] != "ok")
+
+
+@pytest.mark.parametrize("depth", [100, 200, 250, 253, 256, 300, 500])
+def test_deep_nesting_is_scored_or_refused_and_never_a_500(http: httpx.Client, depth: int) -> None:
+    body = (
+        '{"rewards": ["queued_match"], "items": [{"completion": "a", "reference": ' + "[" * depth + "]" * depth + "}]}"
+    )
+    answer = post(http, body.encode())
+    assert answer.status_code in {200, 422}

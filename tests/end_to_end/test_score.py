@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -78,14 +79,21 @@ def test_an_item_without_what_its_embeddings_need_fails_alone(http: httpx.Client
     assert [score.status for score in scores] == ["ok", "invalid_input"]
 
 
-def test_the_same_item_has_the_same_score_alone_and_in_a_crowd(http: httpx.Client) -> None:
+def test_the_same_item_has_the_same_score_alone_and_in_a_crowd(tmp_path: Path, rewards_toml: Path) -> None:
+    env = {"GUERDON_REWARD_CACHE": "false"}  # each time computed anew, in another batch
     item = {"completion": "the sun sets behind the hills", "reference": "sunset over hills"}
     crowd = [{"completion": f"word {i} " * (1 + 9 * (i % 7)), "reference": "sunset"} for i in range(40)]
-    [first] = scored(http, ["similarity"], [item]).rewards[0].scores
-    assert first.value is not None
-    with ThreadPoolExecutor(8) as pool:
+    with (
+        Stack(config=rewards_toml, directory=tmp_path, threads=1, env=env) as stack,
+        httpx.Client(base_url=stack.url, timeout=60, trust_env=False) as http,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        alone = scored(http, ["similarity"], [item])
         futures = [pool.submit(scored, http, ["similarity"], [*crowd[i : i + 5], item]) for i in range(0, 40, 5)]
-        assert {future.result().rewards[0].scores[-1].value for future in futures} == {first.value}
+        crowded = [future.result() for future in futures]
+    assert all(answer.usage.cached == 0 for answer in [alone, *crowded])
+    for answer in crowded:
+        assert answer.rewards[0].scores[-1].value == pytest.approx(alone.rewards[0].scores[0].value, abs=1e-5)
 
 
 def test_a_second_request_is_answered_from_the_cache(http: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,10 @@ save_strategy = "no"
 """
 
 
-def train(stack: Stack, policy: Path, folder: Path) -> int:
+def train(stack: Stack, policy: Path, folder: Path, *more: str) -> int:
     run = folder / "tiny.toml"
     run.write_text(RUN.format(policy=policy, url=stack.url))
-    return main([str(run), "--out", str(folder / "out")])
+    return main([str(run), "--out", str(folder / "out"), *more])
 
 
 def test_two_steps_are_taught_by_served_rewards(stack: Stack, tiny_policy: Path, tmp_path: Path) -> None:
@@ -64,6 +65,21 @@ def test_two_steps_are_taught_by_served_rewards(stack: Stack, tiny_policy: Path,
 def test_a_worker_killed_during_the_run_costs_time_and_no_reward(
     stack: Stack, tiny_policy: Path, tmp_path: Path
 ) -> None:
-    os.kill(stack.processes["reward-worker"].pid, signal.SIGKILL)
-    assert train(stack, tiny_policy, tmp_path) == 0
-    assert [step["failed_share"] for step in ledger.read_metrics(tmp_path / "out")] == [0, 0]
+    worker, metrics = stack.processes["reward-worker"].pid, tmp_path / "out" / "metrics.jsonl"
+    trained = threading.Event()
+
+    def kill_after_the_first_step() -> None:
+        while not trained.wait(0.02):
+            if metrics.exists() and metrics.read_text().count("\n"):
+                os.kill(worker, signal.SIGKILL)
+                return
+
+    killer = threading.Thread(target=kill_after_the_first_step)
+    killer.start()
+    # Another seed: other rows and other completions, none of which anybody has embedded before.
+    status = train(stack, tiny_policy, tmp_path, "--seed", "7", "--set", "dataset.seed=7", "--steps", "4")
+    trained.set()
+    killer.join()
+    assert status == 0
+    assert stack.processes["reward-worker"].pid != worker
+    assert [step["failed_share"] for step in ledger.read_metrics(tmp_path / "out")] == [0, 0, 0, 0]

@@ -87,7 +87,7 @@ def test_equal_items_of_two_callers_are_computed_once() -> None:
 def test_a_model_that_raises_answers_its_batch_and_the_thread_lives_on() -> None:
     def model(payloads: list[str]) -> list[str]:
         if "bad" in payloads:
-            raise RuntimeError("no")
+            raise BaseException("no")  # as a panic in a tokenizer's Rust is raised
         return payloads
 
     batcher = Batcher(model, broken=lambda error: f"broken: {error}", max_tokens=1, clock=lambda: 0)
@@ -97,6 +97,7 @@ def test_a_model_that_raises_answers_its_batch_and_the_thread_lives_on() -> None
     assert good.finished.wait(5)
     batcher.close()
     assert (bad.results, good.results) == (["broken: no"], ["good"])
+    assert not batcher.alive  # only because it was closed
 
 
 def test_a_job_past_its_deadline_has_no_result_but_is_finished() -> None:

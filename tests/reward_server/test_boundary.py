@@ -1,6 +1,6 @@
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -32,6 +32,20 @@ class Nothing(Reward):
 
     def score(self, items: list[Item]) -> Sequence[float | Score]:
         return [None for _ in items]  # type: ignore[misc]
+
+
+class Odd(Reward):
+    """Whatever the completion names, beside a good score."""
+
+    def score(self, items: list[Item]) -> Sequence[float | Score]:
+        odd: dict[str, Any] = {
+            "good": 0.5,
+            "array": np.ones(2),
+            "huge": 10**400,
+            "component": Score(value=1.0, components={"part": 1.0}),
+        }
+        odd["component"].components["part"] = math.nan
+        return [odd[item.completion] for item in items]
 
 
 class Grouped(Echo):
@@ -69,6 +83,12 @@ def test_a_wrong_number_of_scores_is_never_shifted_onto_the_wrong_items() -> Non
 
 def test_a_reward_that_returns_no_number_fails_its_items() -> None:
     assert [score.status for score in scored(Nothing(), items("a", "b"))] == ["model_error"] * 2
+
+
+@pytest.mark.parametrize("kind", ["array", "huge", "component"])
+def test_odd_values_fail_alone_wherever_the_reward_runs(kind: str) -> None:
+    assert [score.status for score in scored(Odd(), items("good", kind))] == ["ok", "model_error"]
+    assert [outcome["status"] for outcome in outcomes(Odd(), items("good", kind))] == ["ok", "model_error"]
 
 
 def test_a_group_that_raises_fails_as_one() -> None:

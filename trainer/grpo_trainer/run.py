@@ -115,6 +115,7 @@ def remote_reward(ready: Ready, args: GRPOConfig, attempt: str) -> RemoteReward:
         token=ready.token,
         deadline_s=services.deadline_s,
         max_failed_share=services.max_failed_share,
+        served=ready.served,
     )
 
 

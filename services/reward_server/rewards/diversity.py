@@ -2,6 +2,7 @@
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -138,6 +139,7 @@ def self_bleu(texts: Sequence[Sequence[str]], order: int) -> float | None:
     if len(texts) < 2:
         return None
     precisions = [_precisions(texts, n) for n in range(1, order + 1)]
+    lengths = sorted(len(words) for words in texts)
     scores = []
     for i, words in enumerate(texts):
         hits, _ = precisions[0][i]
@@ -145,10 +147,7 @@ def self_bleu(texts: Sequence[Sequence[str]], order: int) -> float | None:
             scores.append(0.0)
             continue
         logs = [math.log((hits or 0.1) / max(1, total)) for hits, total in (p[i] for p in precisions)]
-        scores.append(
-            _brevity(len(words), [len(other) for j, other in enumerate(texts) if j != i])
-            * math.exp(math.fsum(logs) / order)
-        )
+        scores.append(_brevity(len(words), lengths) * math.exp(math.fsum(logs) / order))
     return math.fsum(scores) / len(scores)
 
 
@@ -173,7 +172,13 @@ def _precisions(texts: Sequence[Sequence[str]], n: int) -> list[tuple[int, int]]
     ]
 
 
-def _brevity(length: int, others: Sequence[int]) -> float:
+def _brevity(length: int, lengths: Sequence[int]) -> float:
+    """Return the brevity penalty of a text against the others, from the sorted lengths of all texts.
+
+    The closest other length is one of three neighbours: the text's own place holds its own length once.
+    """
+    place = bisect_left(lengths, length)
+    others = [*lengths[max(0, place - 1) : place], *lengths[place + 1 : place + 2]]
     closest = min(others, key=lambda other: (abs(other - length), other))
     if length > closest:
         return 1.0

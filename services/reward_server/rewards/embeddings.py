@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PACKAGE = "package:"
+BLOCK = 1 << 16
 
 
 class Embeddings(Encoder):
@@ -101,15 +102,16 @@ def _package_directory(name: str) -> Path:
 
 
 def _fingerprint(directory: Path) -> str:
-    """Return a digest of a local model's files: names, sizes, and the first and last 64 KiB of each."""
+    """Return a digest of a local model's files: names, sizes, and 64 blocks of 64 KiB spread over each."""
     from hashlib import blake2b
 
     digest = blake2b(digest_size=8)
     for path in sorted(directory.iterdir()):
         if path.suffix in {".json", ".safetensors", ".txt", ".model"}:
-            digest.update(f"{path.name}:{path.stat().st_size}:".encode())
+            size = path.stat().st_size
+            digest.update(f"{path.name}:{size}:".encode())
             with path.open("rb") as file:
-                digest.update(file.read(1 << 16))
-                file.seek(max(0, path.stat().st_size - (1 << 16)))
-                digest.update(file.read())
+                for block in range(64):
+                    file.seek(block * max(BLOCK, (size - BLOCK) // 63))
+                    digest.update(file.read(BLOCK))
     return digest.hexdigest()
