@@ -10,7 +10,7 @@ import pytest
 from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "transformers", "trl", "peft", "fastapi", "celery", "redis", "numpy", "rich"}
+HEAVY = {"torch", "transformers", "trl", "peft", "fastapi", "celery", "redis", "numpy"}
 
 
 def loaded_by(code: str) -> set[str]:
