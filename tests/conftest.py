@@ -1,10 +1,24 @@
 """What tests of several packages share: a policy so small that two steps of it cost seconds."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ.,:?<>/0123456789\n"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_as_in_a_terminal() -> Iterator[None]:
+    """Whoever started the tests may ignore hang-ups (nohup) or interrupts (&), and processes inherit that."""
+    before = {
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
