@@ -18,8 +18,13 @@ def fields(item: Item, reads: Iterable[str]) -> Fields:
 
 
 def content_id(version: str, content: Fields) -> str:
-    """Return 32 hex digits: BLAKE2b-128 of the version and the canonical (key-sorted, compact) JSON of the fields."""
-    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    """Return 32 hex digits: BLAKE2b-128 of the version and the canonical (key-sorted, compact) JSON of the fields.
+
+    Raises:
+        TypeError: the fields are nested more deeply than JSON is written; wrapped as they travel in a message, so that
+            what has an id can be sent.
+    """
+    canonical = orjson.dumps([[[[content]]]], option=orjson.OPT_SORT_KEYS)
     return blake2b(version.encode() + b"\0" + canonical, digest_size=16).hexdigest()
 
 

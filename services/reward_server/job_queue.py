@@ -138,7 +138,7 @@ class JobQueue:
             Unavailable: Redis is away, or too much is in flight already; nothing was queued.
         """
         wait = Wait(len(contents))
-        ids = [content_id(served.version, content) for content in contents]
+        ids = _identified(served, contents, wait)
         new = await self._admit(served, ids, contents, deadline, wait)
         if new:
             assert self._publisher is not None
@@ -148,16 +148,19 @@ class JobQueue:
         return wait
 
     async def _admit(
-        self, served: Served, ids: list[str], contents: Sequence[Fields], deadline: float, wait: Wait
+        self, served: Served, ids: list[str | None], contents: Sequence[Fields], deadline: float, wait: Wait
     ) -> list[tuple[str, Fields]]:
         """Answer what is known, join what is in flight, and return what has to be sent."""
         if not (self._replies.connected and self.healthy):
             raise Unavailable("Redis does not answer" if self.healthy else "answers are not being collected")
-        known = await self._known([one for one in ids if one not in self._pending]) if self._settings.cache else {}
+        asked = [one for one in ids if one is not None and one not in self._pending]
+        known = await self._known(asked) if self._settings.cache else {}
         if len(self._pending) + len(ids) > self._settings.max_in_flight:
             raise Unavailable(f"{len(self._pending)} items are in flight already")
         now, new = time.time(), []
         for index, (one, content) in enumerate(zip(ids, contents, strict=True)):
+            if one is None:
+                continue
             if one in known:
                 wait.settle(index, known[one])
                 wait.cached += 1
@@ -177,7 +180,7 @@ class JobQueue:
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer: {type(error).__name__}") from error
 
-    async def _until(self, deadline: float, wait: Wait, ids: list[str]) -> None:
+    async def _until(self, deadline: float, wait: Wait, ids: list[str | None]) -> None:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.time())):
                 await wait.done
@@ -190,11 +193,11 @@ class JobQueue:
             if not wait.done.done() or wait.done.cancelled():
                 self._forget(wait, ids)
 
-    def _forget(self, wait: Wait, ids: list[str]) -> None:
+    def _forget(self, wait: Wait, ids: list[str | None]) -> None:
         """Take a caller that no longer waits off its items; items that nobody waits for are no longer asked for."""
         for one in set(ids):
-            pending = self._pending.get(one)
-            if pending is None:
+            pending = self._pending.get(one) if one is not None else None
+            if one is None or pending is None:
                 continue
             pending.waits = [other for other in pending.waits if other[0] is not wait]
             if not pending.waits:
@@ -251,3 +254,15 @@ class JobQueue:
         waits = sorted(self._recent_waits)
         p99 = waits[int(len(waits) * 0.99)] if waits else 0.0
         return max(self._settings.resubmit_after_s, 2 * p99)
+
+
+def _identified(served: Served, contents: Sequence[Fields], wait: Wait) -> list[str | None]:
+    """Return the content ids; an item that cannot be written as JSON has none, and its outcome at once."""
+    ids: list[str | None] = []
+    for index, content in enumerate(contents):
+        try:
+            ids.append(content_id(served.version, content))
+        except TypeError as error:
+            ids.append(None)
+            wait.settle(index, {"status": "invalid_input", "error": f"the item cannot be sent: {error}"})
+    return ids

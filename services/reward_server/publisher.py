@@ -61,7 +61,10 @@ class Publisher:
                     break
                 parcels.append(more)
             for served, deadline, jobs in merged(parcels, self._message_items):
-                self._publish(served, deadline, jobs)
+                try:
+                    self._publish(served, deadline, jobs)
+                except Exception as error:  # noqa: BLE001 - one message must not end the thread that sends all others
+                    self._trouble(error)
 
     def _publish(self, served: Served, deadline: float, jobs: list[tuple[str, Fields]]) -> None:
         message: dict[str, Any] = {

@@ -162,3 +162,5 @@ def test_deep_nesting_is_scored_or_refused_and_never_a_500(http: httpx.Client, d
     )
     answer = post(http, body.encode())
     assert answer.status_code in {200, 422}
+    assert "timeout" not in answer.text
+    assert http.get("/readyz").status_code == 200
