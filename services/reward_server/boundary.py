@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from guerdon.messages import Score
-from reward_server.rewards import Encoder, Item, Kind, Reward
+from reward_server.rewards import Encoder, Item, Kind, Reward, Scope
 
 Outcome = dict[str, Any]
 """What a worker sends back for one item: {"status": "ok", "value"|"vector": …} or {"status", "error"}."""
@@ -15,13 +15,13 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def scored(reward: Reward, items: list[Item]) -> list[Score]:
+def scored(reward: Reward, items: list[Item], scope: Scope | None = None) -> list[Score]:
     """Score items, or one whole group of them; as many scores as items, whatever the reward does.
 
     A failing batch is bisected, so that only the guilty item fails. A group cannot be: it fails as one.
     """
     run = _scores(reward)
-    if reward.scope == "item":
+    if (scope or reward.scope) == "item":
         return [_checked(value) for value in isolated(run, items, failure)]
     try:
         return [_checked(value) for value in run(items)]

@@ -53,7 +53,7 @@ class Scoring:
             Unavailable: the workers' queue cannot take the work now.
         """
         served = self._served()
-        groups = {one.name: self._groups() for one in served if _reward(one).scope == "group"}
+        groups = {one.name: self._groups() for one in served if one.scope == "group"}
         self.usage.items = len(self.request.items)
         if len(served) == 1:
             scores = [await self._scores(served[0], groups)]
@@ -82,13 +82,13 @@ class Scoring:
         scores: list[Score | None] = [None] * len(items)
         if reward.embeds:
             await self._embed(reward, items, scores)
-        if reward.scope == "group":
+        if served.scope == "group":
             parts = groups[served.name]
             _fail_broken_groups(parts, scores, wire)
         else:
             parts = [list(range(len(items)))]
         for part in parts:
-            await _score_part(reward, items, [i for i in part if scores[i] is None], scores)
+            await _score_part(served, items, [i for i in part if scores[i] is None], scores)
         return [score if score is not None else Score.failed("model_error", "was not scored") for score in scores]
 
     async def _on_worker(self, served: Served, contents: list[dict[str, object]]) -> list[Outcome]:
@@ -170,11 +170,11 @@ def _fail_broken_groups(groups: list[list[int]], scores: list[Score | None], wir
                 scores[index] = scores[index] or Score.failed(failed.status, f"a member of the group: {failed.error}")
 
 
-async def _score_part(reward: Reward, items: list[Item], part: list[int], scores: list[Score | None]) -> None:
+async def _score_part(served: Served, items: list[Item], part: list[int], scores: list[Score | None]) -> None:
     if not part:
         return
     some = [items[index] for index in part]
-    run: Callable[[], list[Score]] = lambda: scored(reward, some)  # noqa: E731
+    run: Callable[[], list[Score]] = lambda: scored(_reward(served), some, served.scope)  # noqa: E731
     if sum(ITEM_COST + len(item.completion) + len(item.prompt) for item in some) > LONG:
         results = await asyncio.to_thread(run)
     else:

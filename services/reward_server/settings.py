@@ -2,6 +2,7 @@
 
 import ipaddress
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,6 +30,8 @@ class Settings(BaseSettings):
     """Port to listen on."""
     token: SecretStr | None = None
     """Bearer token that /v1 requests must carry. None: open, on loopback only."""
+    tenants: Path | None = None
+    """A tenants.toml: several teams, each with the hash of its own token and its own limits."""
     allow_anonymous: bool = False
     """Listen beyond loopback without a token, because something in front checks who asks."""
 
@@ -39,30 +42,61 @@ class Settings(BaseSettings):
     max_items: int = Field(default=4096, gt=0)
     """Items in one request."""
     max_in_flight: int = Field(default=100_000, gt=0)
-    """Model jobs one API process holds at once; more get 503 with Retry-After."""
+    """Model jobs one API process holds at once; more are held, then get 503 with Retry-After."""
+    max_in_flight_bytes: int = Field(default=128 << 20, gt=0)
+    """Their texts' bytes; all API processes together should stay well below Redis' maxmemory."""
+    hold_s: float = Field(default=5.0, ge=0)
+    """How long a request that cannot be admitted now is held before it gets 503; never over half its deadline."""
+    drain_s: float = Field(default=0.0, ge=0)
+    """After SIGTERM, go on serving for so long with /readyz at 503, until balancers have noticed."""
+    max_jobs: int = Field(default=10_000, gt=0)
+    """Unfinished asynchronous jobs that all API processes hold together."""
+    job_ttl_s: int = Field(default=3600, gt=0)
+    """How long the answer of an asynchronous job is kept."""
 
     cache: bool = True
     """Look scores up before computing them."""
     cache_ttl_s: int = Field(default=24 * 3600, gt=0)
     """How long a computed score is kept."""
+    cache_entries: int = Field(default=1_000_000, gt=0)
+    """Scores kept of each reward; the oldest go first."""
 
     message_items: int = Field(default=512, gt=0)
-    """Items in one queue message."""
+    """Items in one queue message at most."""
+    message_s: float = Field(default=0.1, gt=0)
+    """Seconds of a model's work in one message at most, so that workers share what there is."""
+    run_messages: int = Field(default=32, gt=0)
+    """Messages of one run and reward on the queue at once; the rest waits its turn in the API."""
+    compress_bytes: int = Field(default=64 << 10, gt=0)
+    """Larger messages go over the queue compressed."""
     resubmit_after_s: float = Field(default=10.0, gt=0)
-    """Ask again for what a worker has not answered by then, but never sooner than twice the p99 queue wait."""
+    """Ask again for what no worker has taken by then, but never sooner than twice the p99 queue wait."""
     max_attempts: int = Field(default=3, ge=1)
-    """How often one job is put on the queue; after that only an answer or its deadline ends the wait."""
+    """How often one job is put on the queue. An item that took so many workers with it is not tried again."""
     visibility_timeout_s: int = Field(default=300, gt=0)
     """Redis gives a message to another worker when it was not acknowledged by then; above 3 batches' time."""
 
     max_batch_tokens: int = Field(default=16_384, gt=0)
     """Padded tokens in one model call; the most that fits the device."""
-    concurrency: int = Field(default=16, ge=2)
+    max_padding: float = Field(default=1.15, ge=1.0)
+    """Padded tokens / tokens of one model call at most; items of unlike length wait for neighbours of their own."""
+    cheap_tokens: int = Field(default=0, ge=0)
+    """Padded tokens up to which padding is not minded: small calls cost a GPU the same. 0 suits CPUs."""
+    serve: str | None = None
+    """Which of the named rewards this worker serves, separated by commas: one model per GPU, say. None: all."""
+    concurrency: int = Field(default=64, ge=2)
     """Queue messages a worker holds open at once; two full batches' worth."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the model; None leaves it to torch."""
     heartbeat_file: Path | None = None
     """A file the worker touches while it is alive, for a container's health check."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where a worker serves its metrics, on `host`; None: nowhere. The API has them under /metrics."""
+
+    log_format: Literal["text", "json"] = "text"
+    """One line of text or one JSON object per event. Neither holds prompts or completions."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """What is logged at all."""
 
     @property
     def bearer(self) -> str | None:

@@ -60,4 +60,4 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_light_kinds_can_be_put_on_workers(tmp_path: Path) -> None:
     served = catalog.load(write(tmp_path, '[a]\nkind = "length"\nruns = "worker"\n'))
-    assert [one.name for one in served.on_worker()] == ["embeddings", "a"]
+    assert [one.name for one in served.on_worker()] == ["a", "embeddings"]
