@@ -3,9 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
+
+from reward_server.backlog import Backlog, Job, Limits, Request
 
 log = logging.getLogger(__name__)
 
@@ -13,76 +14,50 @@ Payload = TypeVar("Payload")
 Result = TypeVar("Result")
 
 
-class Request(NamedTuple, Generic[Payload]):
-    """One item to run: its content id (equal ids have equal results), itself, and its cost in tokens."""
+class Call(NamedTuple):
+    """One call of the model, for those who measure: items, their tokens, padded tokens, seconds."""
 
-    id: str
-    payload: Payload
+    items: int
     tokens: int
+    padded: int
+    seconds: float
 
 
 class Submission(Generic[Result]):
-    """What one caller handed over together; `finished` is set when every item has a result or has expired.
+    """What one caller handed over together, and the results so far.
 
     Attributes:
-        results: one per item, in order; None where the deadline passed before its turn.
+        results: one per item, in order; None where it is not there yet, has expired, or was dropped.
+        model_s: the model's time that fell to these items.
     """
 
-    def __init__(self, size: int, deadline: float) -> None:
-        self.deadline = deadline
+    def __init__(self, size: int) -> None:
         self.results: list[Result | None] = [None] * size
-        self.finished = threading.Event()
+        self.model_s = 0.0
         self._left = size
-        if not size:
-            self.finished.set()
+        self._news: list[int] = []
+        self._changed = threading.Condition()
 
-    def settle(self, index: int, result: Result | None) -> None:
-        """Record one result; called by the batcher's thread alone."""
-        self.results[index] = result
-        self._left -= 1
-        if not self._left:
-            self.finished.set()
+    @property
+    def finished(self) -> bool:
+        return not self._left
 
+    def settle(self, results: Sequence[tuple[int, Result | None]], model_s: float = 0.0) -> None:
+        """Record the results of some items, each item once."""
+        with self._changed:
+            for index, result in results:
+                self.results[index] = result
+                self._news.append(index)
+            self._left -= len(results)
+            self.model_s += model_s
+            self._changed.notify_all()
 
-@dataclass(slots=True, eq=False)
-class Job(Generic[Payload, Result]):
-    """One item that waits for the model, and whose it is."""
-
-    request: Request[Payload]
-    submission: Submission[Result]
-    index: int
-
-
-class Split(NamedTuple, Generic[Payload, Result]):
-    """What a look at the waiting jobs decides."""
-
-    batch: list[Job[Payload, Result]]
-    waiting: list[Job[Payload, Result]]
-    expired: list[Job[Payload, Result]]
-
-
-def split(waiting: Sequence[Job[Payload, Result]], now: float, max_tokens: int) -> Split[Payload, Result]:
-    """Choose the next batch from what waits, oldest first.
-
-    The oldest job always goes. The jobs nearest to it in length go with it while the padded batch (rows x longest)
-    stays within `max_tokens`. Jobs of one content take one place together.
-    """
-    alive = [job for job in waiting if job.submission.deadline > now]
-    expired = [job for job in waiting if job.submission.deadline <= now] if len(alive) < len(waiting) else []
-    if not alive:
-        return Split([], [], expired)
-    target = alive[0].request.tokens
-    chosen: set[str] = set()
-    longest = 0
-    for job in sorted(alive, key=lambda job: abs(job.request.tokens - target)):
-        if job.request.id in chosen:
-            continue
-        longest = max(longest, job.request.tokens)
-        if chosen and longest * (len(chosen) + 1) > max_tokens:
-            break
-        chosen.add(job.request.id)
-    batch = [job for job in alive if job.request.id in chosen]
-    return Split(batch, [job for job in alive if job.request.id not in chosen], expired)
+    def news(self, until: float, clock: Callable[[], float] = time.time) -> list[int]:
+        """Wait for items that have been settled since the last call; none of them: it is `until`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._news or not self._left, max(0.0, until - clock()))
+            news, self._news = self._news, []
+            return news
 
 
 class Batcher(Generic[Payload, Result]):
@@ -91,7 +66,8 @@ class Batcher(Generic[Payload, Result]):
     Args:
         run: the model; one result per payload, in order. It should not raise; if it does, the batch gets `broken`.
         broken: what an item gets when `run` raised.
-        max_tokens: budget of padded tokens in one call.
+        limits: of one call.
+        watch: called after each call.
         clock: Unix time.
     """
 
@@ -99,26 +75,40 @@ class Batcher(Generic[Payload, Result]):
         self,
         run: Callable[[list[Payload]], list[Result]],
         broken: Callable[[BaseException], Result],
-        max_tokens: int,
+        limits: Limits,
+        watch: Callable[[Call], None] = lambda call: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._run, self._broken, self._max_tokens, self._clock = run, broken, max_tokens, clock
-        self._waiting: list[Job[Payload, Result]] = []
+        self._run, self._broken, self._watch, self._clock = run, broken, watch, clock
+        self.limits = limits
+        self._backlog: Backlog[Payload, Submission[Result]] = Backlog()
         self._work = threading.Condition()
         self._closed = False
+        self._padded = limits.tokens
         self._thread = threading.Thread(target=self._loop, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, requests: Sequence[Request[Payload]], deadline: float) -> Submission[Result]:
-        """Hand items over, due at `deadline` (Unix time). Never blocks on the model."""
-        submission: Submission[Result] = Submission(len(requests), deadline)
+    def submit(self, requests: Sequence[Request[Payload]]) -> Submission[Result]:
+        """Hand items over. Never blocks on the model."""
+        submission: Submission[Result] = Submission(len(requests))
         jobs = [Job(request, submission, index) for index, request in enumerate(requests)]
         with self._work:
             if self._closed:
                 raise RuntimeError("the batcher is closed")
-            self._waiting += jobs
+            self._backlog.add(jobs)
             self._work.notify()
         return submission
+
+    def drop(self, submission: Submission[Result], ids: set[str]) -> None:
+        """Forget items of a submission that still wait: nobody wants them any more. Their result is None."""
+        with self._work:
+            dropped = self._backlog.drop(lambda job: job.owner is submission and job.request.id in ids)
+        submission.settle([(job.index, None) for job in dropped])
+
+    def shrink(self) -> None:
+        """Allow half of the padded tokens of the present call from now on: they were too much for the memory."""
+        self.limits = self.limits._replace(tokens=max(1, min(self.limits.tokens, self._padded // 2)))
+        log.warning("out of memory: model calls hold %d padded tokens from now on", self.limits.tokens)
 
     @property
     def alive(self) -> bool:
@@ -135,21 +125,38 @@ class Batcher(Generic[Payload, Result]):
     def _loop(self) -> None:
         while True:
             with self._work:
-                self._work.wait_for(lambda: self._waiting or self._closed)
-                if not self._waiting:
+                self._work.wait_for(lambda: len(self._backlog) or self._closed)
+                if not len(self._backlog):
                     return
-                batch, self._waiting, expired = split(self._waiting, self._clock(), self._max_tokens)
-            for job in expired:
-                job.submission.settle(job.index, None)
+                batch, expired = self._backlog.take(self._clock(), self.limits)
+            for submission, jobs in _by_owner(expired):
+                submission.settle([(job.index, None) for job in jobs])
             if batch:
                 self._answer(batch)
 
-    def _answer(self, batch: list[Job[Payload, Result]]) -> None:
-        distinct = {job.request.id: job.request.payload for job in batch}
+    def _answer(self, batch: list[Job[Payload, Submission[Result]]]) -> None:
+        distinct = {job.request.id: job.request for job in batch}
+        tokens = sum(request.tokens for request in distinct.values())
+        self._padded = len(distinct) * max(request.tokens for request in distinct.values())
+        padded, started = self._padded, time.perf_counter()
         try:
-            results = dict(zip(distinct, self._run(list(distinct.values())), strict=True))
+            payloads = [request.payload for request in distinct.values()]
+            results = dict(zip(distinct, self._run(payloads), strict=True))
         except BaseException as error:  # noqa: BLE001 - the model's thread outlives even a tokenizer's Rust panic
             log.error("a model call of %d items failed: %s", len(distinct), type(error).__name__)
             results = dict.fromkeys(distinct, self._broken(error))
-        for job in batch:
-            job.submission.settle(job.index, results[job.request.id])
+        seconds = time.perf_counter() - started
+        for submission, jobs in _by_owner(batch):
+            share = seconds * sum(job.request.tokens for job in jobs) / max(1, tokens)
+            submission.settle([(job.index, results[job.request.id]) for job in jobs], share)
+        self._watch(Call(len(distinct), tokens, padded, seconds))
+
+
+def _by_owner(
+    jobs: list[Job[Payload, Submission[Result]]],
+) -> Iterator[tuple[Submission[Result], list[Job[Payload, Submission[Result]]]]]:
+    owners: dict[int, list[Job[Payload, Submission[Result]]]] = {}
+    for job in jobs:
+        owners.setdefault(id(job.owner), []).append(job)
+    for some in owners.values():
+        yield some[0].owner, some

@@ -6,10 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from guerdon.messages import Score
-from reward_server.rewards import Encoder, Item, Kind, Reward, Scope
+from reward_server.rewards import Encoder, Item, Kind, Reward, Scope, Writer
 
 Outcome = dict[str, Any]
 """What a worker sends back for one item: {"status": "ok", "value"|"vector": …} or {"status", "error"}."""
+
+Trouble = Callable[[Exception], None]
+
+
+def ignored(error: Exception) -> None:
+    """Do nothing about an error."""
+
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -29,27 +36,51 @@ def scored(reward: Reward, items: list[Item], scope: Scope | None = None) -> lis
         return [failure(error) for _ in items]
 
 
-def outcomes(kind: Kind, items: list[Item]) -> list[Outcome]:
+def outcomes(kind: Kind, items: list[Item], trouble: Trouble = ignored) -> list[Outcome]:
     """Run a worker's kind on a batch of items of many callers; one outcome per item."""
     if isinstance(kind, Encoder):
-        return isolated(lambda some: _vectors(kind, some), items, lambda error: _outcome(failure(error)))
+        return isolated(lambda some: _vectors(kind, some), items, _failed, trouble)
+    if isinstance(kind, Writer):
+        return isolated(lambda some: _texts(kind, some), items, _failed, trouble)
     assert isinstance(kind, Reward)
-    return [_outcome(value) for value in isolated(_scores(kind), items, failure)]
+    return [_outcome(value) for value in isolated(_scores(kind), items, failure, trouble)]
+
+
+def group_outcomes(reward: Reward, groups: list[list[Item]]) -> list[Outcome]:
+    """Run a worker's group reward on whole groups, each by itself; one outcome per group, with one per member."""
+    return [
+        {"status": "ok", "members": [_outcome(score) for score in scored(reward, group, "group")]} for group in groups
+    ]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether less at once might work. torch raises its own error on GPUs and a plain RuntimeError on CPUs."""
+    named = type(error).__name__ == "OutOfMemoryError"
+    return named or isinstance(error, MemoryError) or "can't allocate memory" in str(error).lower()
 
 
 def _scores(reward: Reward) -> Callable[[list[Item]], list[float | Score]]:
     return lambda items: list(_full(reward.score(items), len(items)))
 
 
-def isolated(run: Callable[[list[In]], list[Out]], items: list[In], failed: Callable[[Exception], Out]) -> list[Out]:
-    """Run on all items at once; when that raises, on each half, down to the items that raise by themselves."""
+def isolated(
+    run: Callable[[list[In]], list[Out]],
+    items: list[In],
+    failed: Callable[[Exception], Out],
+    trouble: Trouble = ignored,
+) -> list[Out]:
+    """Run on all items at once; when that raises, on each half, down to the items that raise by themselves.
+
+    `trouble` hears of every error of a batch that is about to be halved.
+    """
     try:
         return run(items)
     except Exception as error:  # noqa: BLE001 - the boundary
         if len(items) <= 1:
             return [failed(error) for _ in items]
-        half = len(items) // 2
-        return isolated(run, items[:half], failed) + isolated(run, items[half:], failed)
+        trouble(error)
+    half = len(items) // 2  # outside the handler: its traceback keeps the failed call's tensors alive
+    return isolated(run, items[:half], failed, trouble) + isolated(run, items[half:], failed, trouble)
 
 
 def failure(error: BaseException) -> Score:
@@ -83,6 +114,20 @@ def _sound(score: Score) -> bool:
 def _vectors(encoder: Encoder, items: list[Item]) -> list[Outcome]:
     vectors = list(encoder.embed([item.completion for item in items]))
     return [_encoded(vector) for vector in _full(vectors, len(items))]
+
+
+def _texts(writer: Writer, items: list[Item]) -> list[Outcome]:
+    return [_written(text) for text in _full(list(writer.write(items)), len(items))]
+
+
+def _written(text: Any) -> Outcome:
+    if not isinstance(text, str):
+        return _outcome(Score.failed("model_error", f"the writer returned {type(text).__name__}, which is no text"))
+    return {"status": "ok", "text": text}
+
+
+def _failed(error: Exception) -> Outcome:
+    return _outcome(failure(error))
 
 
 def _encoded(vector: Any) -> Outcome:

@@ -5,8 +5,14 @@ from celery import Celery
 from reward_server.settings import Settings
 
 TASK = "guerdon.score"
+INTERACTIVE, BULK = 0, 9
+"""Priorities; kombu keeps one Redis list for each and empties the first of them first."""
 WORKERS = "guerdon:workers"
-"""Sorted set of `worker id|served name|served name…`, scored by when the entry goes stale (Unix time)."""
+"""Sorted set of `worker id|served name|served name…`, scored by when the entry goes stale (Redis' time)."""
+CANCELLED = "guerdon:cancelled"
+"""Pub/sub channel of {"reply_to", "number", "ids"}: items of a message that nobody wants any more."""
+DEAD_LETTERS = "guerdon:dead-letters"
+"""List of items that no worker survived, newest first: what is known of them, without their texts."""
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -22,11 +28,12 @@ def celery_app(settings: Settings) -> Celery:
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_prefetch_multiplier=4,  # 0 hoards; less than two batches starves the batcher
+        worker_prefetch_multiplier=1,  # 0 hoards, and more is kept from other workers; one each fills the batcher
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
+            "priority_steps": [INTERACTIVE, BULK],
             "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_interval": 2,  # the defaults add about 100 s to a redelivery
             "unacked_restore_throttle": 1,

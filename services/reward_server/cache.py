@@ -1,7 +1,7 @@
 """Scores that are known already, in Redis under their content id."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from redis import asyncio as aioredis
@@ -13,18 +13,26 @@ def key(content_id: str) -> str:
     return f"guerdon:score:{content_id}"
 
 
-class Pipeline(Protocol):
-    """The part of a redis-py pipeline that `store` needs."""
+def order_key(reward: str) -> str:
+    """Return the list of a reward's cached ids, the oldest first."""
+    return f"guerdon:scores:{reward}"
 
-    def execute_command(self, *args: Any) -> Any: ...
+
+Command = tuple[Any, ...]
 
 
-def store(pipeline: Pipeline, results: Iterable[tuple[str, Outcome]], ttl_s: int) -> None:
-    """Add the successful results to a pipeline; failures are never kept. The first result of an id stays."""
-    for content_id, outcome in results:
-        if outcome["status"] == "ok":
-            # Not pipeline.set(): sorting out its twelve options costs more than everything else here.
-            pipeline.execute_command("SET", key(content_id), orjson.dumps(outcome), "EX", ttl_s, "NX")
+def stored(results: Iterable[tuple[str, Outcome]], ttl_s: int) -> tuple[list[str], list[Command]]:
+    """Return the ids of the successful results, and the commands that store these.
+
+    Failures are never kept. The first result of an id stays.
+    """
+    good = [(one, outcome) for one, outcome in results if outcome["status"] == "ok"]
+    return [one for one, _ in good], [("SET", key(one), orjson.dumps(out), "EX", ttl_s, "NX") for one, out in good]
+
+
+def ordered(reward: str, ids: Sequence[str]) -> list[Command]:
+    """Return the command that adds ids to the end of a reward's list; its answer is the list's length."""
+    return [("RPUSH", order_key(reward), *ids)]
 
 
 class Cache:
@@ -44,3 +52,7 @@ class Cache:
         return {
             content_id: orjson.loads(value) for content_id, value in zip(ids, values, strict=True) if value is not None
         }
+
+    async def settle(self, content_id: str, outcome: Outcome, ttl_s: int) -> None:
+        """Keep a final outcome that is no success: an item that no worker survives."""
+        await self._redis.set(key(content_id), orjson.dumps(outcome), ex=ttl_s, nx=True)

@@ -17,15 +17,18 @@ def fields(item: Item, reads: Iterable[str]) -> Fields:
     return {name: _plain(getattr(item, name)) for name in reads}
 
 
-def content_id(version: str, content: Fields) -> str:
-    """Return 32 hex digits: BLAKE2b-128 of the version and the canonical (key-sorted, compact) JSON of the fields.
+def canonical(content: Fields) -> bytes:
+    """Return the canonical (key-sorted, compact) JSON of an item's fields: what is hashed, and what is sent.
 
     Raises:
-        TypeError: the fields are nested more deeply than JSON is written; wrapped as they travel in a message, so that
-            what has an id can be sent.
+        TypeError: the fields are nested more deeply than JSON is written.
     """
-    canonical = orjson.dumps([[[[content]]]], option=orjson.OPT_SORT_KEYS)
-    return blake2b(version.encode() + b"\0" + canonical, digest_size=16).hexdigest()
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+
+def content_id(version: str, content: bytes) -> str:
+    """Return 32 hex digits: BLAKE2b-128 of the version and the canonical JSON of the fields."""
+    return blake2b(version.encode() + b"\0" + content, digest_size=16).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -4,31 +4,33 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
+from reward_server.admission import Admission, Unavailable
 from reward_server.boundary import Outcome
-from reward_server.broker import WORKERS, celery_app
+from reward_server.broker import CANCELLED, celery_app
 from reward_server.cache import Cache
 from reward_server.catalog import Served
-from reward_server.content import Fields, content_id
-from reward_server.metrics import CACHED, IN_FLIGHT, QUEUE_WAIT, RESUBMITTED
+from reward_server.clock import SharedClock
+from reward_server.content import Fields, canonical, content_id
+from reward_server.metrics import CACHED, IN_FLIGHT
+from reward_server.outbox import Message, Outbox, Pending
 from reward_server.publisher import Publisher
 from reward_server.replies import Replies
 from reward_server.settings import Settings
+from reward_server.sweep import Sweep
+
+__all__ = ["JobQueue", "Unavailable", "Wait"]
 
 log = logging.getLogger(__name__)
 
-SWEEP_S = 1.0
-
-
-class Unavailable(RuntimeError):
-    """Work cannot be admitted now; the message says why."""
+CLOSE_S = 0.1
+"""An item whose deadline is so near is not sent again."""
 
 
 class Wait:
@@ -50,59 +52,55 @@ class Wait:
             self.done.set_result(None)
 
 
-@dataclass(slots=True)
-class Pending:
-    """One distinct item that a worker owes an answer for, and all who wait for it."""
-
-    served: Served
-    content: Fields
-    deadline: float
-    sent: float
-    attempts: int = 1
-    waits: list[tuple[Wait, int]] = field(default_factory=list)
-
-
 class JobQueue:
-    """The API's side of the queue. Items in flight are one per content id, whoever asks for them."""
+    """The API's side of the queue. Items in flight are one per content id, whoever asks for them.
+
+    Attributes:
+        redis: a connection that gives up within a second: a Redis that is away must become a 503 quickly.
+        reply_to: the Redis list on which this process gets its answers.
+        notices: who else is told of replies, by the key that such a reply has.
+    """
 
     def __init__(self, settings: Settings) -> None:
         url = settings.redis_url.get_secret_value()
         self._settings = settings
-        # A Redis that is away or frozen must become a 503 in less than a second.
-        self._redis = aioredis.Redis.from_url(
+        self.redis = aioredis.Redis.from_url(
             url, socket_timeout=0.8, socket_connect_timeout=0.5, socket_keepalive=True, retry=None
         )
-        self._cache = Cache(self._redis)
-        self._reply_to = f"guerdon:reply:{uuid.uuid4().hex}"
-        self._replies = Replies(url, self._reply_to, self._deliver)
+        self.reply_to = f"guerdon:reply:{uuid.uuid4().hex}"
+        self.notices: dict[str, Callable[[dict[str, Any]], None]] = {
+            "outcomes": self._deliver,
+            "taken": self._taken,
+        }
+        self.clock = SharedClock()
+        self.admission = Admission(
+            settings.max_in_flight, settings.max_in_flight_bytes, settings.hold_s, closed=self._closed
+        )
+        self._cache = Cache(self.redis)
+        self._replies = Replies(url, self.reply_to, self._received)
         self._app = celery_app(settings)
+        self._outbox = Outbox(settings.message_items, settings.message_s, settings.run_messages)
         self._publisher: Publisher | None = None
-        self._sweeper: asyncio.Task[None] | None = None
-        self._stopping = False
         self._pending: dict[str, Pending] = {}
-        self._recent_waits: deque[float] = deque(maxlen=512)
+        self._sweep = Sweep(self, self._outbox, self._pending, self._cache, settings)
 
     async def start(self) -> None:
-        self._publisher = Publisher(self._app, self._reply_to, self._settings.message_items, self._publish_failed)
+        self._publisher = Publisher(self._app, self._outbox, self.reply_to, self.clock, self._settings.compress_bytes)
         self._replies.start()
         IN_FLIGHT.set_function(lambda: len(self._pending))
-        self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="sweep")
+        self._sweep.start()
 
     async def stop(self) -> None:
-        self._stopping = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self._sweep.stop()
         if self._publisher is not None:
             await asyncio.to_thread(self._publisher.close)
         await self._replies.stop()
-        await self._redis.aclose()
+        await self.redis.aclose()
 
     @property
     def healthy(self) -> bool:
         """Whether answers are being collected and questions sent: pump, sweep and publisher alive."""
-        tasks = self._sweeper is not None and not self._sweeper.done()
-        return tasks and self._replies.alive and self._publisher is not None and self._publisher.alive
+        return self._sweep.alive and self._replies.alive and self._publisher is not None and self._publisher.alive
 
     @property
     def in_flight(self) -> int:
@@ -110,7 +108,7 @@ class JobQueue:
 
     async def ping(self) -> bool:
         try:
-            return bool(await self._redis.ping())
+            return bool(await self.redis.ping())
         except (RedisError, OSError):
             return False
 
@@ -118,61 +116,81 @@ class JobQueue:
         """Count the workers alive by what they serve; empty when Redis does not answer."""
         counts: dict[str, int] = {}
         try:
-            entries: list[Any] = await self._redis.zrangebyscore(WORKERS, time.time(), "+inf")
+            alive = await self._sweep.workers()
         except (RedisError, OSError):
             return counts
-        for entry in entries:
-            for name in bytes(entry).decode().split("|")[1:]:
+        for names in alive.values():
+            for name in names:
                 counts[name] = counts.get(name, 0) + 1
         return counts
 
-    async def outcomes(self, served: Served, contents: Sequence[Fields], deadline: float) -> Wait:
+    async def outcomes(
+        self,
+        served: Served,
+        contents: Sequence[Fields],
+        deadline: float,
+        run: str | None = None,
+        bulk: bool = False,
+        travelling: dict[str, str] | None = None,
+    ) -> Wait:
         """Have items scored by a worker; every item has an outcome when this returns, at `deadline` at the latest.
 
         Args:
             served: what should score them.
             contents: the fields it reads, one per item.
             deadline: Unix time.
+            run: who asks; runs share the workers fairly.
+            bulk: whether everything that is not bulk goes first.
+            travelling: what accompanies the items to the worker: the request's id, its trace.
 
         Raises:
             Unavailable: Redis is away, or too much is in flight already; nothing was queued.
         """
         wait = Wait(len(contents))
-        ids = _identified(served, contents, wait)
-        new = await self._admit(served, ids, contents, deadline, wait)
-        if new:
-            assert self._publisher is not None
-            self._publisher.send((served, deadline, new))
-        if wait.missing:
-            await self._until(deadline, wait, ids)
-        return wait
-
-    async def _admit(
-        self, served: Served, ids: list[str | None], contents: Sequence[Fields], deadline: float, wait: Wait
-    ) -> list[tuple[str, Fields]]:
-        """Answer what is known, join what is in flight, and return what has to be sent."""
-        if not (self._replies.connected and self.healthy):
-            raise Unavailable("Redis does not answer" if self.healthy else "answers are not being collected")
-        asked = [one for one in ids if one is not None and one not in self._pending]
-        known = await self._known(asked) if self._settings.cache else {}
-        if len(self._pending) + len(ids) > self._settings.max_in_flight:
-            raise Unavailable(f"{len(self._pending)} items are in flight already")
-        now, new = time.time(), []
-        for index, (one, content) in enumerate(zip(ids, contents, strict=True)):
-            if one is None:
-                continue
-            if one in known:
-                wait.settle(index, known[one])
-                wait.cached += 1
+        asked = _identified(served, contents, wait)
+        await self._admit(served, asked, deadline, wait)
+        new: list[Pending] = []
+        for index, (one, content) in asked.items():
+            if wait.outcomes[index] is not None:
                 continue
             pending = self._pending.get(one)
             if pending is None:
-                pending = self._pending[one] = Pending(served, content, deadline, now)
-                new.append((one, content))
+                pending = Pending(served, one, content, deadline, run or "", bulk, travelling=travelling or {})
+                self._pending[one] = pending
+                self.admission.enter(served.name, len(content))
+                new.append(pending)
             pending.deadline = max(pending.deadline, deadline)
             pending.waits.append((wait, index))
-        CACHED.labels(served.name).inc(wait.cached)
-        return new
+        if new:
+            self._outbox.put(new)
+        if wait.missing:
+            await self._until(deadline, wait, [one for one, _ in asked.values()])
+        return wait
+
+    async def _admit(self, served: Served, asked: dict[int, tuple[str, bytes]], deadline: float, wait: Wait) -> None:
+        """Answer what is known, and return when the rest may be queued."""
+        if (closed := self._closed()) is not None:
+            raise Unavailable(closed)
+        unknown = {one for one, _ in asked.values() if one not in self._pending}
+        if unknown and self._settings.cache and served.keeping.cache:
+            known = await self._known(list(unknown))
+            for index, (one, _) in asked.items():
+                if one in known:
+                    wait.settle(index, known[one])
+                    wait.cached += 1
+            CACHED.labels(served.name).inc(wait.cached)
+            unknown -= known.keys()
+        if unknown:
+            size = sum(len(content) for one, content in dict(asked.values()).items() if one in unknown)
+            await self.admission.admit(served.name, len(unknown), size, deadline)
+
+    def _closed(self) -> str | None:
+        """Return why nothing can be admitted at all."""
+        if not self.healthy:
+            return "answers are not being collected"
+        if not self._replies.connected:
+            return "Redis does not answer"
+        return self._sweep.trouble
 
     async def _known(self, ids: list[str]) -> dict[str, Outcome]:
         try:
@@ -180,7 +198,7 @@ class JobQueue:
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer: {type(error).__name__}") from error
 
-    async def _until(self, deadline: float, wait: Wait, ids: list[str | None]) -> None:
+    async def _until(self, deadline: float, wait: Wait, ids: list[str]) -> None:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.time())):
                 await wait.done
@@ -193,76 +211,86 @@ class JobQueue:
             if not wait.done.done() or wait.done.cancelled():
                 self._forget(wait, ids)
 
-    def _forget(self, wait: Wait, ids: list[str | None]) -> None:
+    def _forget(self, wait: Wait, ids: list[str]) -> None:
         """Take a caller that no longer waits off its items; items that nobody waits for are no longer asked for."""
+        unwanted: dict[int, list[str]] = {}
         for one in set(ids):
-            pending = self._pending.get(one) if one is not None else None
-            if one is None or pending is None:
+            pending = self._pending.get(one)
+            if pending is None:
                 continue
             pending.waits = [other for other in pending.waits if other[0] is not wait]
             if not pending.waits:
-                del self._pending[one]
+                self._remove(pending, answered=False)
+                if pending.message is not None:
+                    unwanted.setdefault(pending.message, []).append(one)
+        if unwanted and self.healthy:
+            self._sweep.spawn(self._cancel(unwanted))
+
+    async def _cancel(self, unwanted: dict[int, list[str]]) -> None:
+        """Tell the workers what they need not compute any more; lost on the way, it would only cost their time."""
+        for number, ids in unwanted.items():
+            try:
+                note = {"reply_to": self.reply_to, "number": number, "ids": ids}
+                await self.redis.publish(CANCELLED, orjson.dumps(note))
+            except (RedisError, OSError):
+                return
+
+    def _remove(self, pending: Pending, answered: bool) -> None:
+        del self._pending[pending.id]
+        self.admission.leave(pending.served.name, len(pending.content), answered)
+
+    def _received(self, reply: dict[str, Any]) -> None:
+        for key, deliver in self.notices.items():
+            if key in reply:
+                deliver(reply)
+                return
+        raise ValueError("nobody knows this kind of reply")
+
+    def _taken(self, reply: dict[str, Any]) -> None:
+        message = self._outbox.out.get(reply["taken"])
+        if message is not None:
+            self._sweep.taken(message, reply["by"])
 
     def _deliver(self, reply: dict[str, Any]) -> None:
-        pending: Pending | None = None
         tokens = reply.get("tokens", 0)
         for one, outcome in reply["outcomes"]:
-            pending = self._pending.pop(one, None)
-            if pending is None:  # a duplicate, or nobody waits any more
-                continue
-            for wait, index in pending.waits:
-                wait.settle(index, outcome)
-                wait.model_tokens, tokens = wait.model_tokens + tokens, 0  # the first who waits pays for the message
-        if pending is not None:  # one observation a message: its items waited alike
-            self._recent_waits.append(time.time() - pending.sent)
-            QUEUE_WAIT.observe(self._recent_waits[-1])
+            tokens = self.answer(one, outcome, tokens)
+        message = self._outbox.out.get(reply.get("number", 0))
+        if message is None:
+            return
+        self._outbox.learn(message.lane.reward, len(reply["outcomes"]), reply.get("model_s", 0.0))
+        if reply.get("last"):
+            self.finish(message)
 
-    def _publish_failed(self, error: Exception) -> None:
-        log.warning("a message could not be published (%s); its items are asked for again", type(error).__name__)
+    def answer(self, one: str, outcome: Outcome, tokens: int = 0) -> int:
+        """Give an outcome to all who wait for an item; return the tokens that nobody has been charged with."""
+        pending = self._pending.get(one)
+        if pending is None:  # a duplicate, or nobody waits any more
+            return tokens
+        self._remove(pending, answered=True)
+        for wait, index in pending.waits:
+            wait.settle(index, outcome)
+            wait.model_tokens, tokens = wait.model_tokens + tokens, 0  # the first who waits pays for the message
+        return tokens
 
-    async def _sweep_for_ever(self) -> None:
-        while not self._stopping:
-            await asyncio.sleep(SWEEP_S)
-            try:
-                await self._sweep(time.time())
-            except Exception as error:  # noqa: BLE001 - one bad sweep must not be the last
-                log.warning("a sweep failed: %s", type(error).__name__)
-
-    async def _sweep(self, now: float) -> None:
-        """Look after what has waited too long: its answer may be stored already; if not, ask again."""
-        patience = self._patience()
-        overdue = [
-            one for one, pending in self._pending.items() if now - pending.sent > patience * 2 ** (pending.attempts - 1)
-        ]
-        stored = await self._cache.find(overdue)
-        if stored:
-            self._deliver({"outcomes": list(stored.items())})
-        for one in overdue:
-            pending = self._pending.get(one)
-            if pending is not None and pending.attempts < self._settings.max_attempts:
-                pending.attempts += 1
-                pending.sent = now
-                RESUBMITTED.labels(pending.served.name).inc()
-                assert self._publisher is not None
-                self._publisher.send((pending.served, pending.deadline, [(one, pending.content)]))
-
-    def _patience(self) -> float:
-        """Return how long to wait before asking again (doubled each time): never below twice the p99 wait.
-
-        A shorter timer turns a slow queue into a storm of resubmissions.
-        """
-        waits = sorted(self._recent_waits)
-        p99 = waits[int(len(waits) * 0.99)] if waits else 0.0
-        return max(self._settings.resubmit_after_s, 2 * p99)
+    def finish(self, message: Message) -> None:
+        """Let go of a message. What a worker found too late, while somebody joined who can wait longer, goes again."""
+        self._outbox.finish(message)
+        soon = time.time() + CLOSE_S
+        mine = [job for job in message.jobs if self._pending.get(job.id) is job and job.message == message.number]
+        again = [job for job in mine if job.deadline > soon]
+        if again:
+            self._outbox.put(again)
 
 
-def _identified(served: Served, contents: Sequence[Fields], wait: Wait) -> list[str | None]:
-    """Return the content ids; an item that cannot be written as JSON has none, and its outcome at once."""
-    ids: list[str | None] = []
-    for index, content in enumerate(contents):
+def _identified(served: Served, contents: Sequence[Fields], wait: Wait) -> dict[int, tuple[str, bytes]]:
+    """Return id and content by index; an item that cannot be written as JSON has none, and its outcome at once."""
+    asked: dict[int, tuple[str, bytes]] = {}
+    for index, fields in enumerate(contents):
         try:
-            ids.append(content_id(served.version, content))
+            content = canonical(fields)
         except TypeError as error:
-            ids.append(None)
             wait.settle(index, {"status": "invalid_input", "error": f"the item cannot be sent: {error}"})
-    return ids
+            continue
+        asked[index] = content_id(served.version, content), content
+    return asked

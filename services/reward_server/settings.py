@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     """Larger messages go over the queue compressed."""
     resubmit_after_s: float = Field(default=10.0, gt=0)
     """Ask again for what no worker has taken by then, but never sooner than twice the p99 queue wait."""
+    worker_silence_s: float = Field(default=5.0, ge=2)
+    """A worker that has not been heard of for so long has died, and what it had is asked for again."""
     max_attempts: int = Field(default=3, ge=1)
     """How often one job is put on the queue. An item that took so many workers with it is not tried again."""
     visibility_timeout_s: int = Field(default=300, gt=0)

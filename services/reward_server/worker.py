@@ -8,90 +8,49 @@ import threading
 import time
 import uuid
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 from celery.signals import worker_shutting_down
 from redis import Redis
-from redis.client import Pipeline
 from redis.exceptions import RedisError
 
-from guerdon.messages import Score
-from reward_server import cache, catalog, garbage
-from reward_server.batcher import Batcher, Request
-from reward_server.boundary import Outcome, failure, outcomes
+from reward_server import catalog, garbage
+from reward_server.backlog import Limits
 from reward_server.broker import TASK, WORKERS, celery_app
+from reward_server.cancellations import Cancellations
 from reward_server.catalog import Served
-from reward_server.rewards import Item
+from reward_server.clock import SharedClock
+from reward_server.desk import Desk, Part
+from reward_server.quarantine import Quarantine
+from reward_server.results import Results
 from reward_server.settings import Settings
 
 log = logging.getLogger("guerdon.worker")
 
-REPLY_TTL_S = 600
-"""A reply list that nobody reads any more goes away by itself."""
-BEAT_S = 2.0
-HUNG_S = 60.0
-"""How long after its deadline a message is given up."""
-STALE_S = 8.0
-"""A worker that has not been heard of for so long no longer counts as alive."""
-
-
-class Desk:
-    """One served kind at work: its batcher, and what the answers need."""
-
-    def __init__(self, served: Served, settings: Settings) -> None:
-        self.served = served
-        self.batcher: Batcher[Item, Outcome] = Batcher(
-            lambda items: outcomes(served.kind, items), lambda error: _failed(failure(error)), settings.max_batch_tokens
-        )
-
-    def answer(self, message: dict[str, Any]) -> tuple[list[tuple[str, Outcome]], int]:
-        """Return (content id, outcome) of the message's items that were not too late, and the tokens they cost."""
-        if message["version"] != self.served.version:
-            # The caller was configured otherwise than this worker: a score of ours is not the one it asked for.
-            refused = _failed(
-                Score.failed(
-                    "model_error", f"this worker serves version {self.served.version}, not {message['version']}"
-                )
-            )
-            return [(one, refused) for one, _ in message["jobs"]], 0
-        requests, broken = self._requests(message["jobs"])
-        submission = self.batcher.submit(requests, message["deadline"])
-        # Not for ever: a model that hangs must not keep the message and this thread as well.
-        submission.finished.wait(max(0.0, message["deadline"] - time.time()) + HUNG_S)
-        done = [
-            (request.id, result)
-            for request, result in zip(requests, submission.results, strict=True)
-            if result is not None
-        ]
-        return broken + done, sum(request.tokens for request in requests)
-
-    def _requests(self, jobs: list[Any]) -> tuple[list[Request[Item]], list[tuple[str, Outcome]]]:
-        """Return the jobs to run, and outcomes of those whose kind cannot even size them."""
-        requests: list[Request[Item]] = []
-        broken: list[tuple[str, Outcome]] = []
-        for one, fields in jobs:
-            try:
-                item = Item.from_fields(fields)
-                requests.append(Request(one, item, max(1, int(self.served.kind.tokens(item)))))
-            except Exception as error:  # noqa: BLE001 - the boundary: one bad item fails alone
-                broken.append((one, _failed(failure(error))))
-        return requests, broken
+BEAT_S = 1.0
 
 
 class Worker:
-    """One process that serves every kind of the catalog that runs on workers."""
+    """One process that serves every kind of the catalog that runs on workers, or those it is told to."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.id = uuid.uuid4().hex
-        self.desks = {served.name: Desk(served, settings) for served in catalog.load(settings.config).on_worker()}
-        self._redis: Redis = Redis.from_url(
-            settings.redis_url.get_secret_value(), socket_timeout=10, socket_connect_timeout=2, socket_keepalive=True
-        )
-        self._local = threading.local()
+        self.clock = SharedClock()
+        limits = Limits(settings.max_batch_tokens, settings.max_padding, settings.cheap_tokens)
+        quarantine = Quarantine()
+        self.desks = {
+            served.name: Desk(served, limits, quarantine, lambda name, call: None)
+            for served in _chosen(catalog.load(settings.config).on_worker(), settings.serve)
+        }
+        url = settings.redis_url.get_secret_value()
+        self._redis: Redis = Redis.from_url(url, socket_timeout=10, socket_connect_timeout=2, socket_keepalive=True)
+        self._cancellations = Cancellations(url)
         self._stopping = threading.Event()
         self._leaving = threading.Event()
+        self.results = Results(self._redis, settings, self._leaving)
 
     def load(self) -> None:
         """Load the models before the first message is taken."""
@@ -100,40 +59,47 @@ class Worker:
             desk.served.kind.load()
             log.info("loaded %s in %.1f s", desk.served.name, time.monotonic() - started)
 
-    def score(self, text: str) -> None:
-        """Answer one message; returns when the answer is stored, so that the message is acknowledged after it."""
-        message = orjson.loads(text)
-        desk = self.desks.get(message["reward"])
-        if desk is None:
-            log.error("a message for the unknown reward %r was dropped", message["reward"])
+    def score(self, text: str, redelivered: bool = False) -> None:
+        """Answer one message; returns when the answers are stored, so that the message is acknowledged after it."""
+        try:
+            message = self._read(text)
+            desk = self.desks[message["reward"]]
+        except Exception as error:  # noqa: BLE001 - somebody else's message; to fail would bring it back for ever
+            log.error("a message that is none of ours was dropped: %s", type(error).__name__)
             return
-        results, tokens = desk.answer(message)
-        if results:
-            self._send(message["reply_to"], results, tokens)
+        if redelivered:
+            self._skip_answered(message)
+        last = False
+        try:
+            for part in self._parts(desk, message):
+                self.results.send(message["reply_to"], {"number": message["number"], **part._asdict()}, desk.served)
+                last = part.last
+        finally:
+            self._cancellations.forget(message)
+        if not last:
+            self.results.note(message["reply_to"], {"number": message["number"], "outcomes": [], "last": True})
 
-    def _send(self, reply_to: str, results: list[tuple[str, Outcome]], tokens: int) -> None:
-        """Store and reply, for as long as it takes: a result that was paid for is not thrown away."""
-        reply = orjson.dumps({"outcomes": results, "tokens": tokens})
-        while True:
-            try:
-                pipeline = self._pipeline()
-                pipeline.rpush(reply_to, reply)
-                pipeline.expire(reply_to, REPLY_TTL_S)
-                cache.store(pipeline, results, self.settings.cache_ttl_s if self.settings.cache else REPLY_TTL_S)
-                pipeline.execute()
-                return
-            except RedisError as error:
-                log.warning("results could not be stored (%s); trying again", type(error).__name__)
-                if self._leaving.wait(1.0):
-                    raise  # not acknowledged: another worker gets the message
+    def _read(self, text: str) -> dict[str, Any]:
+        message: dict[str, Any] = orjson.loads(text)
+        message["jobs"] = [(one, fields, self.clock.here(deadline)) for one, fields, deadline in message["jobs"]]
+        return {"run": "", "bulk": False, "suspect": False} | message
 
-    def _pipeline(self) -> Pipeline:
-        """Return this thread's pipeline: making one costs as much as a small model call. execute() empties it."""
-        if not hasattr(self._local, "pipeline"):
-            self._local.pipeline = self._redis.pipeline(transaction=False)
-        self._local.pipeline.reset()  # of an attempt that failed half way
-        pipeline: Pipeline = self._local.pipeline
-        return pipeline
+    def _parts(self, desk: Desk, message: dict[str, Any]) -> Iterator[Part]:
+        # Who has the message is said first: should this process die now, it is known what it died with.
+        note = {"taken": message["number"], "by": self.id}
+        if message["suspect"]:
+            return desk.answer_alone(message, lambda: self.results.note(message["reply_to"], note, sure=True))
+        self.results.note(message["reply_to"], note)
+        watch = self._cancellations.watch
+        return desk.answer(message, lambda submission: watch(message, desk.batcher, submission))
+
+    def _skip_answered(self, message: dict[str, Any]) -> None:
+        """Leave out what has been answered since a message was delivered first, dead letters above all."""
+        jobs = list(zip(message["jobs"], self.results.known([one for one, _, _ in message["jobs"]]), strict=True))
+        message["jobs"] = [job for job, outcome in jobs if outcome is None]
+        known = [(job[0], outcome) for job, outcome in jobs if outcome is not None]
+        if known:
+            self.results.note(message["reply_to"], {"number": message["number"], "outcomes": known})
 
     def beat(self) -> None:
         """Say that this worker is alive, until it stops."""
@@ -143,11 +109,7 @@ class Worker:
                 log.critical("a batcher's thread has died; this worker ends, to be started again")
                 os._exit(1)
             try:
-                now = time.time()
-                self._redis.zadd(WORKERS, {entry: now + STALE_S})
-                self._redis.zremrangebyscore(WORKERS, "-inf", now)
-                if self.settings.heartbeat_file is not None:
-                    self.settings.heartbeat_file.touch()
+                self._beat_once(entry)
             except (RedisError, OSError) as error:
                 log.warning("no heartbeat: %s", type(error).__name__)
             self._stopping.wait(BEAT_S)
@@ -155,6 +117,16 @@ class Worker:
             self._redis.zrem(WORKERS, entry)
         except RedisError:
             log.info("Redis is away; this worker's entry goes stale by itself")
+
+    def _beat_once(self, entry: str) -> None:
+        asked = time.time()
+        redis_time: Any = self._redis.time()
+        self.clock.compare(asked, redis_time, time.time())
+        now = self.clock.now()
+        self._redis.zadd(WORKERS, {entry: now + self.settings.worker_silence_s})
+        self._redis.zremrangebyscore(WORKERS, "-inf", now)
+        if self.settings.heartbeat_file is not None:
+            self.settings.heartbeat_file.touch()
 
     def _leave(self, **_: object) -> None:
         self._leaving.set()
@@ -165,11 +137,16 @@ class Worker:
         garbage.collect_rarely()
         heart = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
         heart.start()
+        self._cancellations.start()
         warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
         worker_shutting_down.connect(self._leave)
         logging.getLogger("celery.worker.consumer.consumer").addFilter(without_body)
         app = celery_app(self.settings)
-        app.task(self.score, name=TASK, acks_late=True, ignore_result=True)
+
+        def task(self_: Any, text: str) -> None:
+            self.score(text, redelivered=bool((self_.request.delivery_info or {}).get("redelivered")))
+
+        app.task(task, name=TASK, bind=True, acks_late=True, ignore_result=True)
         queues = ",".join(desk.served.queue for desk in self.desks.values())
         try:
             options = ["--pool=threads", f"--concurrency={self.settings.concurrency}", f"--queues={queues}"]
@@ -180,8 +157,19 @@ class Worker:
             heart.join(timeout=3)
 
 
-def _failed(score: Score) -> Outcome:
-    return {"status": score.status, "error": score.error}
+def _chosen(served: list[Served], names: str | None) -> list[Served]:
+    """Return those with the given names, all without any.
+
+    Raises:
+        ValueError: a name that is not there.
+    """
+    if names is None:
+        return served
+    wanted = {name.strip() for name in names.split(",")}
+    known = {one.name for one in served}
+    if unknown := sorted(wanted - known):
+        raise ValueError(f"GUERDON_REWARD_SERVE names {unknown}; what runs on workers here: {sorted(known)}")
+    return [one for one in served if one.name in wanted]
 
 
 def without_body(record: logging.LogRecord) -> bool:

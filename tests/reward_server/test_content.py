@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guerdon.messages import ChatMessage, Item
-from reward_server.content import content_id, fields
+from reward_server.content import canonical, content_id, fields
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
@@ -14,12 +14,12 @@ contents = st.dictionaries(st.sampled_from(["prompt", "completion", "reference",
 
 @given(contents)
 def test_the_order_of_keys_does_not_matter(content: dict[str, object]) -> None:
-    assert content_id("v", content) == content_id("v", dict(reversed(content.items())))
+    assert content_id("v", canonical(content)) == content_id("v", canonical(dict(reversed(content.items()))))
 
 
 @given(st.text(), st.text(), st.text(), st.text())
 def test_other_text_or_another_version_is_another_id(text: str, other: str, version: str, newer: str) -> None:
-    same = content_id(version, {"completion": text}) == content_id(newer, {"completion": other})
+    same = content_id(version, canonical({"completion": text})) == content_id(newer, canonical({"completion": other}))
     assert same == ((text, version) == (other, newer))
 
 
