@@ -1,60 +1,106 @@
-"""How much each completion of a group adds to the group's variety."""
+"""How much each completion of a group adds to the group's diversity."""
 
-import math
-import re
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from guerdon.messages import Range, Score
-from reward_server.rewards import Item, Reward
+from reward_server.rewards import Golden, Item, Reward
+from reward_server.rewards.variety.words import tokens
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+Components = dict[str, float | None]
+Columns = dict[str, Sequence[float | None]]
+"""Components by name, each with one number per member."""
+Value = Literal["novelty", "semantic", "self_bleu", "leave_one_out"]
+SetMetric = Literal[
+    "distinct_1", "distinct_2", "distinct_3", "distinct_4", "ead_1", "ead_2", "ead_3", "ead_4", "semantic"
+]
+"""Set metrics whose change without one member is known in linear time."""
 
-TOKEN = re.compile(r"\w+|[^\w\s]")
-TOKENIZER_ID = "words_and_marks.v1"
-"""Lower-cased runs of word characters, and every other visible character by itself."""
-
-Ngram = tuple[str, ...]
+ORDERS = (1, 2, 3, 4)
+OWN_BLEU = "self_bleu_4.method1.own"
+NEED_VECTORS = {"semantic", "semantic.own", "vendi", "leave_one_out.semantic"}
+SHARE, COPY = Range(low=0, high=1, better="higher"), Range(low=0, high=1, better="lower")
+DISTANCE = Range(low=0, high=2, better="higher")
+CHANGE = Range(low=None, high=None, better="higher")
+BOUNDS = {"novelty": SHARE, "self_bleu": SHARE, "semantic": DISTANCE}
+WHY_NULL = {
+    "compression": "every text is empty",
+    "leave_one_out.semantic": "without the member only one text is left",
+}
+NO_NGRAMS = "no n-grams: the texts are too short"
 
 
 class Diversity(Reward):
-    """Each member's own contribution to the variety of its group; the group's set metrics are components.
+    """Each member's own contribution to the diversity of its group; the group's set metrics are components.
 
-    A set metric given to every member alike is constant in the group and has no advantage at all, so the value is
-    the member's own: `novelty` = share of its n-grams that no sibling has (n = 4, or the member's length if shorter),
-    `semantic` = 1 - mean cosine to its siblings, `leave_one_out` = what distinct_2 loses without it.
+    A set metric given to every member alike is constant in the group and has no advantage at all, so the value is the
+    member's own: `novelty` = share of its 4-grams that no sibling has (the whole of a shorter text), `semantic` = 1 -
+    mean cosine to its siblings, `self_bleu` = 1 - its BLEU-4 against its siblings (0 for an empty text), and
+    `leave_one_out` = what the group's `set_metric` loses without it. None of them knows whether a completion is any
+    good: a short or strange one is different too, so combine them with a reward that does.
     """
 
     scope: ClassVar[Literal["item", "group"]] = "group"
     reads: ClassVar[tuple[str, ...]] = ("completion",)
+    code_version: ClassVar[int] = 2
     components: ClassVar[dict[str, Range]] = {
-        "distinct_1": Range(low=0, high=1, better="higher"),
-        "distinct_2": Range(low=0, high=1, better="higher"),
-        "self_bleu_2.method1": Range(low=0, high=1, better="lower"),
-        "self_bleu_4.method1": Range(low=0, high=1, better="lower"),
-        "novelty": Range(low=0, high=1, better="higher"),
-        "leave_one_out": Range(low=-1, high=1, better="higher"),
-        "semantic": Range(low=0, high=2, better="higher"),
-        "semantic.own": Range(low=0, high=2, better="higher"),
+        **{f"distinct_{n}": SHARE for n in ORDERS},
+        **{f"ead_{n}": Range(low=0, high=None, better="higher") for n in ORDERS},
+        "self_bleu_2.method1": COPY,
+        "self_bleu_4.method1": COPY,
+        "compression": Range(low=0, high=None, better="lower"),
+        "semantic": DISTANCE,
+        "vendi": Range(low=1, high=None, better="higher"),
+        "novelty": SHARE,
+        OWN_BLEU: COPY,
+        "semantic.own": DISTANCE,
     }
     embeds: ClassVar[bool] = True
+    golden: ClassVar[tuple[Golden, ...]] = (
+        Golden(
+            [
+                {"completion": text}
+                for text in ("a red car on a hill", "a red car on a hill", "two dogs sleep in trees")
+            ],
+            [None, None, None],
+        ),
+    )
 
-    value: Literal["novelty", "semantic", "leave_one_out"] = "novelty"
+    value: Value = "novelty"
     """Which contribution is the value."""
+    set_metric: SetMetric = "distinct_2"
+    """The set metric whose loss without the member is the component `leave_one_out.…`."""
     semantic: bool = False
-    """Report the semantic components too; costs one embedding per completion. Implied by value = "semantic"."""
+    """Report the semantic components and `vendi` too, at one embedding per completion; implied where they are used."""
+    vocabulary: int = Field(default=50_000, ge=2)
+    """V of the expectation-adjusted `ead_n`; figures of different V do not compare."""
+    tokenizer: Literal["words_and_marks.v1"] = "words_and_marks.v1"
+    """What cuts texts into words: lower-cased runs of word characters, every other visible character by itself."""
 
-    def served_components(self) -> dict[str, Range]:
-        hidden = set() if self.wants_vectors else {"semantic", "semantic.own"}
-        return {name: bounds for name, bounds in self.components.items() if name not in hidden}
+    @property
+    def range(self) -> Range:  # type: ignore[override]  # the bounds depend on which contribution is the value
+        return BOUNDS.get(self.value, CHANGE)
+
+    @property
+    def source(self) -> str:
+        """The component that the value is taken from."""
+        named = {"semantic": "semantic.own", "self_bleu": OWN_BLEU, "leave_one_out": self.left_out}
+        return named.get(self.value, self.value)
+
+    @property
+    def left_out(self) -> str:
+        return f"leave_one_out.{self.set_metric}"
 
     @property
     def wants_vectors(self) -> bool:
-        return self.semantic or self.value == "semantic"
+        return self.semantic or "semantic" in (self.value, self.set_metric)
+
+    def served_components(self) -> dict[str, Range]:
+        hidden = set() if self.wants_vectors else NEED_VECTORS
+        served = {name: bounds for name, bounds in self.components.items() if name not in hidden}
+        return {**served, self.left_out: CHANGE}
 
     def texts(self, item: Item) -> list[str]:
         return [item.completion] if self.wants_vectors else []
@@ -62,143 +108,52 @@ class Diversity(Reward):
     def score(self, items: list[Item]) -> list[Score]:
         if len(items) < 2:
             return [Score.failed("invalid_input", "diversity is undefined for a group of one") for _ in items]
-        texts = [tokens(item.completion) for item in items]
-        shared: dict[str, float | None] = {
-            "distinct_1": distinct(texts, 1),
-            "distinct_2": distinct(texts, 2),
-            "self_bleu_2.method1": self_bleu(texts, 2),
-            "self_bleu_4.method1": self_bleu(texts, 4),
-        }
-        own: list[dict[str, float | None]] = [
-            {"novelty": novel, "leave_one_out": change}
-            for novel, change in zip(novelty(texts), leave_one_out(texts, 2), strict=True)
-        ]
+        shared, own = self._lexical([item.completion for item in items])
         if self.wants_vectors:
-            vectors = _stacked(items)
-            shared["semantic"] = semantic(vectors)
-            for components, value in zip(own, semantic_own(vectors), strict=True):
-                components["semantic.own"] = value
-        key = "semantic.own" if self.value == "semantic" else self.value
-        return [_score(key, {**shared, **components}) for components in own]
+            of_vectors, own_of_vectors = self._semantic(items)
+            shared, own = shared | of_vectors, own | own_of_vectors
+        rows = zip(*own.values(), strict=True)
+        return [
+            self._score(item, {**shared, **dict(zip(own, row, strict=True))})
+            for item, row in zip(items, rows, strict=True)
+        ]
 
+    def _lexical(self, texts: list[str]) -> tuple[Components, Columns]:
+        """Return (set metrics, each member's own) of what is counted in words and bytes."""
+        from reward_server.rewards.variety import ngrams
+        from reward_server.rewards.variety.compression import compression
+        from reward_server.rewards.variety.self_bleu import against_others, self_bleu
 
-def _score(key: str, components: dict[str, float | None]) -> Score:
-    notes = {name: "no n-grams: the texts are too short" for name, value in components.items() if value is None}
-    if components[key] is None:
-        return Score.failed("invalid_input", f"{key} is undefined: {notes[key]}")
-    return Score(value=components[key], components=components, notes=notes)
+        counts = ngrams.NgramCounts([tokens(text) for text in texts])
+        bleu = {order: against_others(counts, order) for order in (2, 4)}
+        shared: Components = {
+            **{f"distinct_{n}": ngrams.distinct(counts, n) for n in ORDERS},
+            **{f"ead_{n}": ngrams.ead(counts, n, self.vocabulary) for n in ORDERS},
+            **{f"self_bleu_{order}.method1": self_bleu(scores) for order, scores in bleu.items()},
+            "compression": compression(texts),
+        }
+        own: Columns = {"novelty": ngrams.novelty(counts), OWN_BLEU: bleu[4]}
+        if self.set_metric != "semantic":
+            name, _, n = self.set_metric.partition("_")
+            ratio = ngrams.distinct_share if name == "distinct" else ngrams.expectation_adjusted(self.vocabulary)
+            own[self.left_out] = ngrams.leave_one_out(counts, int(n), ratio)
+        return shared, own
 
+    def _semantic(self, items: list[Item]) -> tuple[Components, Columns]:
+        """Return (set metrics, each member's own) of what is measured between embeddings."""
+        from reward_server.rewards.variety import cosine
 
-def tokens(text: str) -> list[str]:
-    return TOKEN.findall(text.lower())
+        vectors = cosine.stacked([item.vectors[0] for item in items])
+        own: Columns = {"semantic.own": cosine.semantic_own(vectors)}
+        if self.set_metric == "semantic":
+            own[self.left_out] = cosine.semantic_leave_one_out(vectors)
+        return {"semantic": cosine.semantic(vectors), "vendi": cosine.vendi(vectors)}, own
 
-
-def ngrams(words: Sequence[str], n: int) -> list[Ngram]:
-    return list(zip(*(words[i:] for i in range(n)), strict=False))
-
-
-def distinct(texts: Sequence[Sequence[str]], n: int) -> float | None:
-    """Return distinct n-grams / n-grams over the whole group, in (0, 1]; None without n-grams (Li et al. 2016)."""
-    counts = Counter(gram for words in texts for gram in ngrams(words, n))
-    return len(counts) / counts.total() if counts else None
-
-
-def leave_one_out(texts: Sequence[Sequence[str]], n: int) -> list[float | None]:
-    """Return per text by how much `distinct` of the others lies below that of all; None where it is undefined."""
-    counts = Counter(gram for words in texts for gram in ngrams(words, n))
-    total, whole = counts.total(), len(counts)
-    changes: list[float | None] = []
-    for words in texts:
-        own = Counter(ngrams(words, n))
-        others = total - own.total()
-        left = whole - sum(counts[gram] == count for gram, count in own.items())
-        changes.append(whole / total - left / others if others else None)
-    return changes
-
-
-def novelty(texts: Sequence[Sequence[str]], n: int = 4) -> list[float | None]:
-    """Return per text the share of its n-grams that no sibling has, in [0, 1]; an empty text has no novelty, 0.
-
-    A text shorter than n is taken as one n-gram of its own length, so that short answers compare as wholes.
-    """
-    grams = [set(ngrams(words, n)) or {tuple(words)} for words in texts]
-    owners = Counter(gram for own in grams for gram in own)
-    return [
-        sum(owners[gram] == 1 for gram in own) / len(own) if words else 0.0
-        for words, own in zip(texts, grams, strict=True)
-    ]
-
-
-def self_bleu(texts: Sequence[Sequence[str]], order: int) -> float | None:
-    """Return the mean over i of BLEU-`order` of text i against all others, in [0, 1] (Zhu et al. 2018, Texygen).
-
-    Smoothing is NLTK's method1 (Chen & Cherry 2014): a zero numerator counts 0.1. Brevity uses the closest reference
-    length, the shorter on ties. Linear time: the clip of an n-gram against the others is the group's largest count of
-    it, or the second largest for the text that holds the largest alone. None for fewer than two texts.
-    """
-    if len(texts) < 2:
-        return None
-    precisions = [_precisions(texts, n) for n in range(1, order + 1)]
-    lengths = sorted(len(words) for words in texts)
-    scores = []
-    for i, words in enumerate(texts):
-        hits, _ = precisions[0][i]
-        if hits == 0:  # NLTK: no shared word at all is 0, before any smoothing
-            scores.append(0.0)
-            continue
-        logs = [math.log((hits or 0.1) / max(1, total)) for hits, total in (p[i] for p in precisions)]
-        scores.append(_brevity(len(words), lengths) * math.exp(math.fsum(logs) / order))
-    return math.fsum(scores) / len(scores)
-
-
-def _precisions(texts: Sequence[Sequence[str]], n: int) -> list[tuple[int, int]]:
-    """Return per text (clipped n-gram hits against the others, n-grams)."""
-    counts = [Counter(ngrams(words, n)) for words in texts]
-    first: dict[Ngram, int] = {}
-    second: dict[Ngram, int] = {}
-    for own in counts:
-        for gram, count in own.items():
-            largest = first.get(gram, 0)
-            if count > largest:
-                first[gram], second[gram] = count, largest
-            elif count > second[gram]:
-                second[gram] = count
-    return [
-        (
-            sum(min(count, first[gram] if count < first[gram] else second[gram]) for gram, count in own.items()),
-            own.total(),
-        )
-        for own in counts
-    ]
-
-
-def _brevity(length: int, lengths: Sequence[int]) -> float:
-    """Return the brevity penalty of a text against the others, from the sorted lengths of all texts.
-
-    The closest other length is one of three neighbours: the text's own place holds its own length once.
-    """
-    place = bisect_left(lengths, length)
-    others = [*lengths[max(0, place - 1) : place], *lengths[place + 1 : place + 2]]
-    closest = min(others, key=lambda other: (abs(other - length), other))
-    if length > closest:
-        return 1.0
-    return math.exp(1 - closest / length) if length else 0.0
-
-
-def _stacked(items: list[Item]) -> "NDArray[np.float64]":
-    import numpy as np
-
-    return np.stack([item.vectors[0] for item in items]).astype(np.float64)
-
-
-def semantic(vectors: "NDArray[np.float64]") -> float:
-    """Return the mean over pairs of 1 - cosine of unit vectors (n, d), in [0, 2]: 1 - (‖Σe‖² - n)/(n(n-1))."""
-    n = len(vectors)
-    total = vectors.sum(axis=0)
-    return float(1 - (total @ total - n) / (n * (n - 1)))
-
-
-def semantic_own(vectors: "NDArray[np.float64]") -> list[float]:
-    """Return per unit vector 1 - its mean cosine to the others, in [0, 2]."""
-    total = vectors.sum(axis=0)
-    return [float(value) for value in 1 - (vectors @ total - 1) / (len(vectors) - 1)]
+    def _score(self, item: Item, components: Components) -> Score:
+        notes = {name: WHY_NULL.get(name, NO_NGRAMS) for name, value in components.items() if value is None}
+        value = components[self.source]
+        if value is None:
+            return Score.failed("invalid_input", f"{self.source} is undefined: {notes[self.source]}")
+        if self.value == "self_bleu":
+            value = 1 - value if tokens(item.completion) else 0.0
+        return Score(value=value, components=components, notes=notes)

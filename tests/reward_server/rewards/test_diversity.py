@@ -1,82 +1,90 @@
-import itertools
 import math
+from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from reward_server.rewards import Item
-from reward_server.rewards.diversity import (
-    Diversity,
-    distinct,
-    leave_one_out,
-    novelty,
-    self_bleu,
-    semantic,
-    semantic_own,
-    tokens,
-)
+from reward_server.rewards.diversity import Diversity, SetMetric, Value
+from reward_server.rewards.variety.words import TOKENIZER_ID, tokens
 
-texts = st.lists(st.lists(st.sampled_from("abcde"), max_size=12), min_size=2, max_size=6)
+TEXTS = ("a red car on a hill", "a red car on a hill", "two dogs sleep under old trees")
+groups = st.lists(st.lists(st.sampled_from("abcde"), max_size=8).map(" ".join), min_size=2, max_size=6)
 
 
-def nltk_self_bleu(group: list[list[str]], order: int) -> float:
-    smooth = SmoothingFunction().method1
-    weights = (1 / order,) * order
-    scores = [
-        sentence_bleu([*group[:i], *group[i + 1 :]], text, weights, smoothing_function=smooth)
-        for i, text in enumerate(group)
-    ]
-    return math.fsum(scores) / len(scores)
+def group(*texts: str) -> list[Item]:
+    items = [Item("p", text) for text in texts]
+    for item in items:
+        vector = np.array([1, 0, 0] if "car" in item.completion else [0.6, 0.8, 0], dtype=np.float32)
+        item.vectors = [vector]
+    return items
 
 
-@settings(max_examples=300)
-@given(texts, st.sampled_from([2, 4]))
-def test_self_bleu_equals_nltk(group: list[list[str]], order: int) -> None:
-    assert self_bleu(group, order) == pytest.approx(nltk_self_bleu(group, order), abs=1e-12)
+def diversity(**settings: Any) -> Diversity:
+    return Diversity.model_validate(settings)
 
 
-def test_self_bleu_is_1_for_copies_and_undefined_for_one_text() -> None:
-    assert self_bleu([tokens("a b c d e")] * 3, 4) == pytest.approx(1)
-    assert self_bleu([tokens("a b c d e")], 4) is None
-
-
-@given(texts, st.integers(1, 4))
-def test_distinct_counts_what_brute_force_counts(group: list[list[str]], n: int) -> None:
-    grams = [tuple(words[i : i + n]) for words in group for i in range(len(words) - n + 1)]
-    assert distinct(group, n) == (len(set(grams)) / len(grams) if grams else None)
-
-
-@given(texts)
-def test_leave_one_out_is_the_change_of_distinct_when_the_text_is_taken_away(group: list[list[str]]) -> None:
-    whole = distinct(group, 2)
-    for i, change in enumerate(leave_one_out(group, 2)):
-        others = distinct(group[:i] + group[i + 1 :], 2)
-        assert (change is None) == (others is None)
-        if change is not None and whole is not None and others is not None:
-            assert change == pytest.approx(whole - others)
-
-
-@given(texts)
-def test_novelty_is_0_for_a_text_with_a_twin(group: list[list[str]]) -> None:
-    assert novelty([*group, group[0]])[0] == 0
-
-
-@given(st.integers(2, 8), st.integers(0, 1000))
-def test_semantic_equals_the_mean_over_pairs(n: int, seed: int) -> None:
-    vectors = np.random.default_rng(seed).normal(size=(n, 5))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    pairs = [1 - float(a @ b) for a, b in itertools.combinations(vectors, 2)]
-    assert semantic(vectors) == pytest.approx(np.mean(pairs), abs=1e-12)
-    assert np.mean(semantic_own(vectors)) == pytest.approx(np.mean(pairs), abs=1e-12)
+def test_words_and_marks_are_tokens_without_case() -> None:
+    assert tokens("It's 3,5 °C – Ärger!") == ["it", "'", "s", "3", ",", "5", "°", "c", "–", "ärger", "!"]
 
 
 def test_members_of_one_group_earn_their_own_contribution() -> None:
-    group = [Item("p", text) for text in ("a red car on a hill", "a red car on a hill", "two dogs sleep under trees")]
-    values = [score.value for score in Diversity().score(group)]
-    assert values == [0, 0, 1]
+    assert [score.value for score in Diversity().score(group(*TEXTS))] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "component", "value"),
+    [
+        ({}, "novelty", lambda own: own),
+        ({"value": "semantic"}, "semantic.own", lambda own: own),
+        ({"value": "self_bleu"}, "self_bleu_4.method1.own", lambda own: 1 - own),
+        ({"value": "leave_one_out"}, "leave_one_out.distinct_2", lambda own: own),
+        ({"value": "leave_one_out", "set_metric": "ead_1"}, "leave_one_out.ead_1", lambda own: own),
+        ({"value": "leave_one_out", "set_metric": "semantic"}, "leave_one_out.semantic", lambda own: own),
+    ],
+)
+def test_settings_choose_the_value_and_the_different_text_earns_most(
+    settings: dict[str, str], component: str, value: Any
+) -> None:
+    scores = diversity(**settings).score(group(*TEXTS))
+    assert [score.value for score in scores] == [value(score.components[component]) for score in scores]
+    assert scores[0].value == scores[1].value < scores[2].value
+
+
+@pytest.mark.parametrize("value", get_args(Value))
+@pytest.mark.parametrize("set_metric", get_args(SetMetric))
+def test_components_are_those_declared_and_stay_in_their_ranges(value: str, set_metric: str) -> None:
+    reward = diversity(value=value, set_metric=set_metric)
+    declared = reward.served_components()
+    for score in reward.score(group(*TEXTS)):
+        assert set(score.components) == set(declared)
+        for bounds, number in [(reward.range, score.value), *((declared[k], v) for k, v in score.components.items())]:
+            assert number is not None
+            assert (-math.inf if bounds.low is None else bounds.low) <= number
+            assert number <= (math.inf if bounds.high is None else bounds.high)
+
+
+@given(groups)
+def test_what_is_undefined_is_null_with_a_reason(texts: list[str]) -> None:
+    for score in Diversity().score([Item("p", text) for text in texts]):
+        undefined = {name for name, value in score.components.items() if value is None}
+        assert undefined == set(score.notes)
+        assert ("compression" in undefined) == (not any(texts))
+        assert ("distinct_4" in undefined) == all(len(tokens(text)) < 4 for text in texts)
+
+
+def test_a_value_that_is_undefined_fails_with_its_reason() -> None:
+    scores = diversity(value="leave_one_out").score(group("one", "two"))
+    assert {(score.value, score.status) for score in scores} == {(None, "invalid_input")}
+    assert "leave_one_out.distinct_2 is undefined: no n-grams" in (scores[0].error or "")
+
+
+@pytest.mark.parametrize("value", ["novelty", "self_bleu"])
+def test_an_empty_text_adds_nothing(value: str) -> None:
+    scores = diversity(value=value).score([Item("p", ""), Item("p", "a b c d e"), Item("p", "a b c d f")])
+    assert scores[0].value == 0
 
 
 def test_a_group_of_one_is_undefined_and_not_zero() -> None:
@@ -84,20 +92,30 @@ def test_a_group_of_one_is_undefined_and_not_zero() -> None:
     assert (score.value, score.status) == (None, "invalid_input")
 
 
-def test_components_that_are_undefined_are_null_with_a_reason() -> None:
-    [first, _] = Diversity().score([Item("p", "one"), Item("p", "two")])
-    assert first.components["distinct_2"] is None
-    assert "distinct_2" in first.notes
+@given(groups, st.sampled_from(["novelty", "self_bleu"]))
+def test_the_order_of_the_group_does_not_change_a_members_score(texts: list[str], value: str) -> None:
+    items = [Item("p", text) for text in texts]
+    forward, backward = diversity(value=value).score(items), diversity(value=value).score(items[::-1])
+    for one, other in zip(forward, backward[::-1], strict=True):
+        assert one.value == pytest.approx(other.value, abs=1e-12)
+        assert one.components == pytest.approx(other.components, abs=1e-12)
 
 
-def test_the_order_of_the_group_does_not_change_a_members_score() -> None:
-    group = [Item("p", text) for text in ("a b c d", "a b c e", "x y", "")]
-    forward = [score.value for score in Diversity().score(group)]
-    backward = [score.value for score in Diversity().score(group[::-1])]
-    assert forward == backward[::-1]
-
-
-def test_semantic_components_exist_only_when_they_are_asked_for() -> None:
+@pytest.mark.parametrize("settings", [{"semantic": True}, {"value": "semantic"}, {"set_metric": "semantic"}])
+def test_embeddings_are_asked_for_only_where_they_are_used(settings: dict[str, object]) -> None:
     assert Diversity().texts(Item("p", "a")) == []
-    assert Diversity(value="semantic").texts(Item("p", "a")) == ["a"]
-    assert "semantic" not in Diversity().served_components()
+    assert "vendi" not in Diversity().served_components()
+    assert diversity(**settings).texts(Item("p", "a")) == ["a"]
+    assert {"semantic", "semantic.own", "vendi"} < set(diversity(**settings).served_components())
+
+
+def test_the_tokeniser_and_the_vocabulary_go_with_the_numbers() -> None:
+    assert Diversity().model_dump()["tokenizer"] == TOKENIZER_ID
+    assert Diversity().model_dump()["vocabulary"] == 50_000
+
+
+def test_the_golden_group_has_finite_values() -> None:
+    [golden] = Diversity.golden
+    items = group(*(item["completion"] for item in golden.items))
+    for value in get_args(Value):
+        assert all(score.ok for score in diversity(value=value).score(items))
