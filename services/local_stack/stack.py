@@ -39,6 +39,8 @@ class Stack:
     data: Path | None = None
     """Keep what the embedded Redis holds in this directory."""
     worker: bool = True
+    workers: int = 1
+    """Worker processes, where `worker` is true; each loads every model."""
     threads: int | None = None
     """CPU threads of the worker's models; GUERDON_REWARD_THREADS overrides it."""
     env: dict[str, str] = field(default_factory=dict)
@@ -94,12 +96,17 @@ class Stack:
         self.directory.mkdir(parents=True, exist_ok=True)
         env = self._environment(self._start_redis(self.directory))
         self._watch(Process("reward-api", API, self.directory / "reward-api.log", env))
-        if self.worker:
-            self._heartbeat = self.directory / "worker.heartbeat"
-            env = env | self._thread_environment() | {"GUERDON_REWARD_HEARTBEAT_FILE": str(self._heartbeat)}
-            self._watch(Process("reward-worker", WORKER, self.directory / "reward-worker.log", env))
+        self._heartbeats: list[Path] = []
+        for number in range(1, self.workers + 1 if self.worker else 1):
+            self._start_worker("reward-worker" if number == 1 else f"reward-worker-{number}", self.directory, env)
         self._wait_until_serving()
         self._supervisor.lenient.set()
+
+    def _start_worker(self, name: str, directory: Path, env: dict[str, str]) -> None:
+        heartbeat = directory / f"{name}.heartbeat"
+        self._heartbeats.append(heartbeat)
+        env = env | self._thread_environment() | {"GUERDON_REWARD_HEARTBEAT_FILE": str(heartbeat)}
+        self._watch(Process(name, WORKER, directory / f"{name}.log", env))
 
     def _start_redis(self, directory: Path) -> str:
         patience_s = 1.0
@@ -157,7 +164,7 @@ class Stack:
             return "reward-api"
         if not body.get("ready") or not self.processes["reward-api"].running:
             return "reward-api"
-        if self.worker and not self._heartbeat.exists():  # written once the models are loaded
+        if not all(heartbeat.exists() for heartbeat in self._heartbeats):  # written once the models are loaded
             return "reward-worker (it loads its models)"
         return None
 

@@ -43,8 +43,16 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--config", type=Path, help="a rewards.toml with the rewards to serve")
     options.add_argument("--data-dir", type=Path, help="keep the embedded Redis's data here (default: nothing is kept)")
+    options.add_argument("--workers", type=positive, default=1, help="worker processes, each with all models")
     options.add_argument("--no-worker", action="store_true", help="run no worker here; one elsewhere uses --redis-url")
     return options
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1; --no-worker runs none")
+    return number
 
 
 def main(argv: list[str]) -> int:
@@ -58,6 +66,7 @@ def main(argv: list[str]) -> int:
         config=options.config,
         data=options.data_dir,
         worker=not options.no_worker,
+        workers=options.workers,
         console=console,
     )
     started = time.monotonic()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-SHARE = 0.7
+SHARE = 0.5
 """Of the time left, how much may be spent waiting in the queue by what is known when work is admitted."""
 
 
@@ -26,10 +26,13 @@ class Pace:
     Attributes:
         waiting: items that workers owe an answer for.
         per_s: items a second; None while it is unknown, because the workers could do more than they were given.
+        item_s: what an item took lately; a guess for the time until `per_s` is known, on the high side where the
+            model does many items at once as fast as one.
     """
 
     waiting: int = 0
     per_s: float | None = None
+    item_s: float = 0.0
     _answered: int = 0
     _idle: bool = True
 
@@ -52,12 +55,12 @@ class Pace:
 
     def wait_s(self) -> float:
         """Return how long an item asked for now would wait."""
-        return self.waiting / self.per_s if self.per_s else 0.0
+        return self.waiting / self.per_s if self.per_s else self.waiting * self.item_s
 
 
 @dataclass
 class Admission:
-    """The door: what does not fit waits in line, in order, for at most `hold_s` and half of its own deadline.
+    """The door: what does not fit waits in line, in order, for at most `hold_s` and a third of its own deadline.
 
     Args:
         max_items: items in flight at once.
@@ -111,7 +114,7 @@ class Admission:
         turn = asyncio.Event()
         line.append(turn)
         now = time.time()
-        until = now + min(self.hold_s, (deadline - now) / 2)
+        until = now + min(self.hold_s, (deadline - now) / 3)
         try:
             while not (turn is line[0] and (refusal := self._refusal(reward, items, size, deadline)) is None):
                 await self._turn(turn, until, refusal if turn is line[0] else "others came first", reward)

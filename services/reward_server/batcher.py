@@ -67,6 +67,7 @@ class Batcher(Generic[Payload, Result]):
         run: the model; one result per payload, in order. It should not raise; if it does, the batch gets `broken`.
         broken: what an item gets when `run` raised.
         limits: of one call.
+        call_s: what a call should take at most, by what the last ones took: others wait as long as it lasts.
         watch: called after each call.
         clock: Unix time.
     """
@@ -76,11 +77,13 @@ class Batcher(Generic[Payload, Result]):
         run: Callable[[list[Payload]], list[Result]],
         broken: Callable[[BaseException], Result],
         limits: Limits,
+        call_s: float = float("inf"),
         watch: Callable[[Call], None] = lambda call: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._run, self._broken, self._watch, self._clock = run, broken, watch, clock
         self.limits = limits
+        self._call_s, self._token_s = call_s, 0.0
         self._backlog: Backlog[Payload, Submission[Result]] = Backlog()
         self._work = threading.Condition()
         self._closed = False
@@ -128,11 +131,16 @@ class Batcher(Generic[Payload, Result]):
                 self._work.wait_for(lambda: len(self._backlog) or self._closed)
                 if not len(self._backlog):
                     return
-                batch, expired = self._backlog.take(self._clock(), self.limits)
+                batch, expired = self._backlog.take(self._clock(), self._next_limits())
             for submission, jobs in _by_owner(expired):
                 submission.settle([(job.index, None) for job in jobs])
             if batch:
                 self._answer(batch)
+
+    def _next_limits(self) -> Limits:
+        if not self._token_s:
+            return self.limits
+        return self.limits._replace(tokens=min(self.limits.tokens, max(1, int(self._call_s / self._token_s))))
 
     def _answer(self, batch: list[Job[Payload, Submission[Result]]]) -> None:
         distinct = {job.request.id: job.request for job in batch}
@@ -146,6 +154,7 @@ class Batcher(Generic[Payload, Result]):
             log.error("a model call of %d items failed: %s", len(distinct), type(error).__name__)
             results = dict.fromkeys(distinct, self._broken(error))
         seconds = time.perf_counter() - started
+        self._token_s = (self._token_s + seconds / padded) / 2 if self._token_s else seconds / padded
         for submission, jobs in _by_owner(batch):
             share = seconds * sum(job.request.tokens for job in jobs) / max(1, tokens)
             submission.settle([(job.index, results[job.request.id]) for job in jobs], share)

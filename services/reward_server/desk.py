@@ -43,17 +43,27 @@ class Desk:
     Args:
         served: the kind with its settings.
         limits: of one model call.
+        call_s: what one should take at most.
         quarantine: shared by all desks of the process.
         watch: called after each model call.
     """
 
     def __init__(
-        self, served: Served, limits: Limits, quarantine: Quarantine, watch: Callable[[str, Call], None]
+        self,
+        served: Served,
+        limits: Limits,
+        call_s: float,
+        quarantine: Quarantine,
+        watch: Callable[[str, Call], None],
     ) -> None:
         self.served = served
         self._quarantine = quarantine
         self.batcher: Batcher[Payload, Outcome] = Batcher(
-            self._in_company, lambda error: _failed(failure(error)), limits, lambda call: watch(served.name, call)
+            self._in_company,
+            lambda error: _failed(failure(error)),
+            limits,
+            call_s,
+            lambda call: watch(served.name, call),
         )
 
     def answer(self, message: dict[str, Any], submitted: Callable[[Submission[Outcome]], None]) -> Iterator[Part]:

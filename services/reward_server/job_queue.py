@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
-from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from reward_server.admission import Admission, Unavailable
@@ -21,6 +20,7 @@ from reward_server.content import Fields, canonical, content_id
 from reward_server.metrics import CACHED, IN_FLIGHT
 from reward_server.outbox import Message, Outbox, Pending
 from reward_server.publisher import Publisher
+from reward_server.redis_connection import connect
 from reward_server.replies import Replies
 from reward_server.settings import Settings
 from reward_server.sweep import Sweep
@@ -64,9 +64,7 @@ class JobQueue:
     def __init__(self, settings: Settings) -> None:
         url = settings.redis_url.get_secret_value()
         self._settings = settings
-        self.redis = aioredis.Redis.from_url(
-            url, socket_timeout=0.8, socket_connect_timeout=0.5, socket_keepalive=True, retry=None
-        )
+        self.redis = connect(url)
         self.reply_to = f"guerdon:reply:{uuid.uuid4().hex}"
         self.notices: dict[str, Callable[[dict[str, Any]], None]] = {
             "outcomes": self._deliver,
@@ -258,7 +256,9 @@ class JobQueue:
         message = self._outbox.out.get(reply.get("number", 0))
         if message is None:
             return
-        self._outbox.learn(message.lane.reward, len(reply["outcomes"]), reply.get("model_s", 0.0))
+        reward = message.lane.reward
+        item_s = self._outbox.learn(reward, len(reply["outcomes"]), reply.get("model_s", 0.0))
+        self.admission.pace(reward).item_s = item_s / max(1, self._sweep.serving(reward))
         if reply.get("last"):
             self.finish(message)
 

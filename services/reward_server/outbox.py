@@ -133,11 +133,12 @@ class Outbox:
                 lane.out -= 1
                 self._changed.notify()
 
-    def learn(self, reward: str, items: int, model_s: float) -> None:
-        """Take in how long a worker's model took for some items, for the size of the next messages."""
+    def learn(self, reward: str, items: int, model_s: float) -> float:
+        """Take in how long a worker's model took for some items; return the seconds an item takes lately."""
         if items and model_s > 0:
             before = self._item_s.get(reward, model_s / items)
             self._item_s[reward] = 0.8 * before + 0.2 * model_s / items
+        return self._item_s.get(reward, 0.0)
 
     def close(self) -> None:
         with self._changed:

@@ -46,11 +46,15 @@ class Settings(BaseSettings):
     max_in_flight_bytes: int = Field(default=128 << 20, gt=0)
     """Their texts' bytes; all API processes together should stay well below Redis' maxmemory."""
     hold_s: float = Field(default=5.0, ge=0)
-    """How long a request that cannot be admitted now is held before it gets 503; never over half its deadline."""
+    """How long a request that cannot be admitted now is held before it gets 503; never over a third of its deadline."""
     drain_s: float = Field(default=0.0, ge=0)
     """After SIGTERM, go on serving for so long with /readyz at 503, until balancers have noticed."""
     max_jobs: int = Field(default=10_000, gt=0)
     """Unfinished asynchronous jobs that all API processes hold together."""
+    max_job_bytes: int = Field(default=256 << 20, gt=0)
+    """Bytes of their requests; Redis holds them, so stay well below its maxmemory."""
+    jobs_at_once: int = Field(default=32, gt=0)
+    """Asynchronous jobs that one API process works on; the others wait in Redis."""
     job_ttl_s: int = Field(default=3600, gt=0)
     """How long the answer of an asynchronous job is kept."""
 
@@ -82,6 +86,8 @@ class Settings(BaseSettings):
     """Padded tokens in one model call; the most that fits the device."""
     max_padding: float = Field(default=1.15, ge=1.0)
     """Padded tokens / tokens of one model call at most; items of unlike length wait for neighbours of their own."""
+    call_s: float = Field(default=0.25, gt=0)
+    """What one model call should take at most; the rest of the items waits for as long."""
     cheap_tokens: int = Field(default=0, ge=0)
     """Padded tokens up to which padding is not minded: small calls cost a GPU the same. 0 suits CPUs."""
     serve: str | None = None
@@ -111,10 +117,12 @@ class Settings(BaseSettings):
         Raises:
             ValueError: anybody could.
         """
-        if self.bearer is None and not self.allow_anonymous and not _loopback(self.host):
+        known = self.bearer is not None or self.tenants is not None
+        if not known and not self.allow_anonymous and not _loopback(self.host):
             raise ValueError(
-                f"host {self.host} is reachable from other machines and there is no token: set GUERDON_REWARD_TOKEN, "
-                "or GUERDON_REWARD_ALLOW_ANONYMOUS=true if something in front checks who asks"
+                f"host {self.host} is reachable from other machines and there is no token: set GUERDON_REWARD_TOKEN "
+                "or GUERDON_REWARD_TENANTS, or GUERDON_REWARD_ALLOW_ANONYMOUS=true if something in front checks who "
+                "asks"
             )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
@@ -58,6 +58,7 @@ class Sweep:
         self._settings = settings
         self._waits: deque[float] = deque(maxlen=512)
         self._seen: dict[str, float] = {}
+        self._serving: Counter[str] = Counter()
         self._swept = 0.0
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -95,6 +96,10 @@ class Sweep:
         names = (bytes(entry).decode().split("|") for entry in entries)
         return {worker: serves for worker, *serves in names}
 
+    def serving(self, reward: str) -> int:
+        """Return how many workers served a reward at the last look."""
+        return self._serving.get(reward, 0)
+
     def taken(self, message: Message, worker: str) -> None:
         """A worker has a message now."""
         now = time.time()
@@ -109,8 +114,8 @@ class Sweep:
         while not self._stopping:
             await asyncio.sleep(SWEEP_S)
             now, last = time.monotonic() - last, time.monotonic()
-            self._queue.admission.tick(now)
             try:
+                self._queue.admission.tick(now)
                 await self._look(time.time())
             except (RedisError, OSError) as error:
                 log.warning("Redis does not answer the sweep: %s", type(error).__name__)
@@ -119,7 +124,9 @@ class Sweep:
 
     async def _look(self, now: float) -> None:
         await self._look_at_redis()
-        self._look_at_workers(await self.workers(), now)
+        workers = await self.workers()
+        self._look_at_workers(workers, now)
+        self._serving = Counter(name for names in workers.values() for name in names)
         for message in list(self._outbox.out.values()):
             if not any(self._waited_for(message)):
                 self._outbox.finish(message)
@@ -152,7 +159,10 @@ class Sweep:
         return [job for job in message.jobs if self._pending.get(job.id) is job and job.message == message.number]
 
     def _lost_with_its_worker(self, message: Message, now: float) -> bool:
-        return message.taken_by is not None and now - self._seen.get(message.taken_by, 0.0) > self._settings.worker_silence_s
+        return (
+            message.taken_by is not None
+            and now - self._seen.get(message.taken_by, 0.0) > self._settings.worker_silence_s
+        )
 
     def _check_at(self, message: Message) -> float:
         return message.check_at or message.sent + self._patience()

@@ -42,7 +42,7 @@ class Worker:
         limits = Limits(settings.max_batch_tokens, settings.max_padding, settings.cheap_tokens)
         quarantine = Quarantine()
         self.desks = {
-            served.name: Desk(served, limits, quarantine, lambda name, call: None)
+            served.name: Desk(served, limits, settings.call_s, quarantine, lambda name, call: None)
             for served in _chosen(catalog.load(settings.config).on_worker(), settings.serve)
         }
         url = settings.redis_url.get_secret_value()

@@ -137,3 +137,19 @@ def test_bulk_waits_for_everything_interactive() -> None:
     backlog = filled([*bulk, *(request(f"now{i}", 50) for i in range(5))]).backlog
     order = [backlog.take(0.0, Limits(tokens=50)).batch[0].request.bulk for _ in range(6)]
     assert order == [False] * 5 + [True]
+
+
+def test_an_item_of_unusual_length_is_not_passed_over_for_long() -> None:
+    limit = Limits(tokens=20, padding=1.1)
+    backlog = filled([request("first", 10), request("odd", 3), request("usual", 10)]).backlog
+    for i in range(100):
+        batch = backlog.take(0.0, limit).batch
+        if any(job.request.id == "odd" for job in batch):
+            return
+        backlog.add([Job(request(f"later{i}{job.index}", 10), None, 0) for job in batch])
+    raise AssertionError("it was passed over a hundred times")
+
+
+def test_equal_items_far_apart_in_the_queue_are_computed_together() -> None:
+    backlog = filled([request("a", 10), *(request(str(i), 10) for i in range(500)), request("a", 10)]).backlog
+    assert [job.index for job in backlog.take(0.0, Limits(tokens=10)).batch] == [0, 501]

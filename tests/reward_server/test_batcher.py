@@ -121,7 +121,7 @@ def test_after_a_call_that_was_too_much_the_next_ones_hold_half() -> None:
             batcher.shrink()
         return payloads
 
-    batcher = Batcher(model, repr, Limits(100), calls.append, clock=lambda: 0)
+    batcher = Batcher(model, repr, Limits(100), watch=calls.append, clock=lambda: 0)
     answered(batcher.submit([request(str(i), str(i)) for i in range(8)]))
     answered(batcher.submit([request(str(i), str(i)) for i in range(8)]))
     batcher.close()
