@@ -20,6 +20,8 @@ MESSAGE_OF = {
     "score_request": "ScoreRequest",
     "group_request": "ScoreRequest",
     "score_response": "ScoreResponse",
+    "job": "Job",
+    "job_accepted": "Job",
     "reward_list": "RewardList",
     "readiness": "Readiness",
     "refusal": "Refusal",

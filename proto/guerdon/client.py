@@ -1,103 +1,49 @@
-"""Ask a reward server for scores: one POST and one rule for when to ask again."""
+"""Ask a reward server for scores: one call per route, and one rule for when to ask again."""
 
 import asyncio
-import random
 import time
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from guerdon.messages import RewardInfo, RewardList, ScoreRequest, ScoreResponse
+from guerdon.messages import MAX_WAIT_S, Job, RewardInfo, RewardList, ScoreRequest, ScoreResponse
+from guerdon.retries import (
+    RETRIED,
+    Attempts,
+    Refused,
+    RewardServerError,
+    Unreachable,
+    Unreadable,
+    reason,
+)
 
-RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-"""Answers that another attempt can change. Everything else says the request itself is wrong."""
+__all__ = [
+    "GRACE_S",
+    "RETRIED",
+    "AsyncRewardClient",
+    "Attempts",
+    "Refused",
+    "RewardClient",
+    "RewardServerError",
+    "Unreachable",
+    "Unreadable",
+    "authorization",
+    "beyond_loopback",
+    "reason",
+]
+
 GRACE_S = 5.0
 """How much longer than the deadline the client listens: the server answers typed timeouts at the deadline itself."""
+LOOK_S = 60.0
+"""How long the client tries to look at a job, or to cancel it, beside what it wants to wait for its end."""
 
-
-class RewardServerError(RuntimeError):
-    """No scores came back; the message says why."""
-
-
-class Refused(RewardServerError):
-    """The server understood the request and refuses it; asking again changes nothing.
-
-    Attributes:
-        status_code: the HTTP status, e.g. 422 for an unknown reward.
-    """
-
-    def __init__(self, status_code: int, message: str) -> None:
-        super().__init__(message)
-        self.status_code = status_code
-
-
-class Unreadable(RewardServerError):
-    """An answer came that is none of this contract: a proxy's page, or another version of the server."""
-
-
-class Unreachable(RewardServerError):
-    """The server could not be reached, or did not admit the request, before the deadline."""
-
-
-@dataclass
-class Attempts:
-    """The retry rule: wait 0.1 s, doubled up to 5 s with jitter, or what Retry-After says, until the deadline.
-
-    Scores are keyed by content, so that asking twice never changes an answer.
-    """
-
-    url: str
-    deadline_s: float
-    clock: Callable[[], float] = time.monotonic
-    tried: int = 0
-    started: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.started = self.clock()
-
-    @property
-    def left_s(self) -> float:
-        return self.deadline_s - (self.clock() - self.started)
-
-    def wait_s(self, outcome: httpx.Response | httpx.TransportError) -> float:
-        """Return the seconds to wait before the next attempt.
-
-        Raises:
-            Refused: another attempt cannot help.
-            Unreachable: no time is left for one.
-        """
-        self.tried += 1
-        if isinstance(outcome, httpx.Response) and outcome.status_code not in RETRIED:
-            raise Refused(outcome.status_code, f"{self.url} answered {outcome.status_code}: {reason(outcome)}")
-        wait: float = min(5.0, 0.1 * 2 ** (self.tried - 1)) * random.uniform(0.5, 1.5)
-        if isinstance(outcome, httpx.Response):
-            wait = max(wait, retry_after_s(outcome))
-        if wait >= self.left_s:
-            last = f"{type(outcome).__name__}: {outcome}"
-            if isinstance(outcome, httpx.Response):
-                last = f"{outcome.status_code}: {reason(outcome)}"
-            raise Unreachable(f"{self.url}: no scores in {self.deadline_s:g} s ({self.tried} attempts); last: {last}")
-        return wait
-
-
-def retry_after_s(response: httpx.Response) -> float:
-    try:
-        return max(0.0, float(response.headers.get("retry-after", 0)))
-    except ValueError:  # an HTTP date: no server of ours sends one
-        return 0.0
-
-
-def reason(response: httpx.Response) -> str:
-    """Return the server's own words for a refusal, with the fields it names."""
-    try:
-        body = response.json()
-        fields = "; ".join(f"{problem['field']}: {problem['problem']}" for problem in body.get("fields", []))
-        return f"{body['error']}{f' ({fields})' if fields else ''}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return response.text[:500]
+Answer = TypeVar("Answer", bound=BaseModel)
+Ask = Callable[[float], dict[str, Any]]
+"""What `build_request` needs for one attempt, given the seconds left."""
 
 
 def authorization(token: str | None) -> dict[str, str]:
@@ -123,15 +69,41 @@ class RewardClient:
             Refused: the request itself is wrong (unknown reward, malformed item, no token).
             Unreachable: no server answered before the deadline.
         """
-        attempts = Attempts(f"{self.url}/v1/score", request.deadline_s)
+        return self._asked("/v1/score", ScoreResponse, request.deadline_s, _scoring("/v1/score", request))
+
+    def submit(self, request: ScoreRequest) -> Job:
+        """Have a request scored without waiting; its deadline counts from now, and it goes after interactive ones.
+
+        Raises:
+            Refused, Unreachable: as of `score`; nothing was accepted.
+        """
+        return self._asked("/v1/jobs", Job, request.deadline_s, _scoring("/v1/jobs", request, uuid.uuid4().hex))
+
+    def job(self, job_id: str, wait_s: float = 0.0) -> Job:
+        """Look at a job; with `wait_s`, up to 60, wait for its end so long.
+
+        Raises:
+            Refused: there is no such job (404), or not any more.
+            Unreachable: no server answered.
+        """
+        path = _path(job_id)
+        return self._asked(path, Job, wait_s + LOOK_S, _look(path, wait_s))
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job that is queued or running; one that has ended stays as it is. Raises as `job` does."""
+        path = _path(job_id)
+        return self._asked(path, Job, LOOK_S, _cancellation(path))
+
+    def _asked(self, path: str, kind: type[Answer], deadline_s: float, ask: Ask) -> Answer:
+        attempts = Attempts(f"{self.url}{path}", deadline_s)
         while True:
             try:
-                response = self._http.send(_post(self._http, request, attempts))
+                response = self._http.send(self._http.build_request(**ask(attempts.left_s)))
             except httpx.TransportError as error:
                 time.sleep(attempts.wait_s(error))
                 continue
             if response.is_success:
-                return _scores(self.url, response)
+                return _read(attempts.url, kind, response)
             time.sleep(attempts.wait_s(response))
 
     def rewards(self) -> list[RewardInfo]:
@@ -159,15 +131,32 @@ class AsyncRewardClient:
 
     async def score(self, request: ScoreRequest) -> ScoreResponse:
         """Score every item of the request; raises as RewardClient.score does."""
-        attempts = Attempts(f"{self.url}/v1/score", request.deadline_s)
+        return await self._asked("/v1/score", ScoreResponse, request.deadline_s, _scoring("/v1/score", request))
+
+    async def submit(self, request: ScoreRequest) -> Job:
+        """Have a request scored without waiting, as RewardClient.submit does."""
+        return await self._asked("/v1/jobs", Job, request.deadline_s, _scoring("/v1/jobs", request, uuid.uuid4().hex))
+
+    async def job(self, job_id: str, wait_s: float = 0.0) -> Job:
+        """Look at a job, as RewardClient.job does."""
+        path = _path(job_id)
+        return await self._asked(path, Job, wait_s + LOOK_S, _look(path, wait_s))
+
+    async def cancel(self, job_id: str) -> Job:
+        """End a job, as RewardClient.cancel does."""
+        path = _path(job_id)
+        return await self._asked(path, Job, LOOK_S, _cancellation(path))
+
+    async def _asked(self, path: str, kind: type[Answer], deadline_s: float, ask: Ask) -> Answer:
+        attempts = Attempts(f"{self.url}{path}", deadline_s)
         while True:
             try:
-                response = await self._http.send(_post(self._http, request, attempts))
+                response = await self._http.send(self._http.build_request(**ask(attempts.left_s)))
             except httpx.TransportError as error:
                 await asyncio.sleep(attempts.wait_s(error))
                 continue
             if response.is_success:
-                return _scores(self.url, response)
+                return _read(attempts.url, kind, response)
             await asyncio.sleep(attempts.wait_s(response))
 
     async def rewards(self) -> list[RewardInfo]:
@@ -184,18 +173,42 @@ class AsyncRewardClient:
         await self.aclose()
 
 
-def _post(http: httpx.Client | httpx.AsyncClient, request: ScoreRequest, attempts: Attempts) -> httpx.Request:
-    left = max(0.001, attempts.left_s)
-    body = request.model_copy(update={"deadline_s": left}).model_dump_json(exclude_defaults=True)
+def _scoring(path: str, request: ScoreRequest, idempotency_key: str | None = None) -> Ask:
     headers = {"content-type": "application/json"}
-    return http.build_request("POST", "/v1/score", content=body, headers=headers, timeout=left + GRACE_S)
+    if idempotency_key is not None:  # the same in every attempt, so that a job is accepted once
+        headers["idempotency-key"] = idempotency_key
+
+    def ask(left_s: float) -> dict[str, Any]:
+        left_s = max(0.001, left_s)
+        body = request.model_copy(update={"deadline_s": left_s}).model_dump_json(exclude_defaults=True)
+        return {"method": "POST", "url": path, "content": body, "headers": headers, "timeout": left_s + GRACE_S}
+
+    return ask
 
 
-def _scores(url: str, response: httpx.Response) -> ScoreResponse:
+def _look(path: str, wait_s: float) -> Ask:
+    ends = time.monotonic() + wait_s
+
+    def ask(left_s: float) -> dict[str, Any]:
+        wait = min(MAX_WAIT_S, max(0.0, ends - time.monotonic()))
+        return {"method": "GET", "url": path, "params": {"wait_s": wait}, "timeout": wait + GRACE_S}
+
+    return ask
+
+
+def _cancellation(path: str) -> Ask:
+    return lambda left_s: {"method": "DELETE", "url": path, "timeout": GRACE_S}
+
+
+def _path(job_id: str) -> str:
+    return f"/v1/jobs/{quote(job_id, safe='')}"
+
+
+def _read(url: str, kind: type[Answer], response: httpx.Response) -> Answer:
     try:
-        return ScoreResponse.model_validate_json(response.content)
+        return kind.model_validate_json(response.content)
     except ValidationError as error:
-        raise Unreadable(f"{url}/v1/score gave an answer that is not of this contract: {error}") from error
+        raise Unreadable(f"{url} gave an answer that is not of this contract: {error}") from error
 
 
 def _rewards(url: str, response: httpx.Response) -> list[RewardInfo]:

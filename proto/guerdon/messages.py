@@ -31,6 +31,11 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 MAX_GROUP = 4096
 """Completions in one group; far above any group in use, and a bound on what one group can make a server hold."""
 MAX_DEADLINE_S = 3600.0
+MAX_WAIT_S = 60.0
+"""How long one look at a job may wait for it to end."""
+
+Priority = Literal["interactive", "bulk"]
+JobState = Literal["queued", "running", "done", "cancelled", "failed"]
 
 
 class Message(BaseModel):
@@ -88,6 +93,7 @@ class ScoreRequest(Message):
     items: list[Item] = Field(min_length=1)
     run: Name | None = None
     deadline_s: float = Field(default=60.0, gt=0, le=MAX_DEADLINE_S)
+    priority: Priority = "interactive"
 
     @model_validator(mode="after")
     def _no_reward_twice(self) -> Self:
@@ -146,6 +152,29 @@ class ScoreResponse(Message):
     usage: Usage = Field(default_factory=Usage)
 
 
+class Job(Message):
+    """A ScoreRequest that is worked on without its caller waiting. `response` is there exactly when it is done.
+
+    Attributes:
+        id: 32 hex digits, under /v1/jobs.
+        created, deadline: Unix time.
+        expires: Unix time from which the job is forgotten; null while it is queued or running.
+        error: why it failed.
+    """
+
+    id: str
+    state: JobState
+    created: float
+    deadline: float
+    expires: float | None = None
+    response: ScoreResponse | None = None
+    error: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state not in {"queued", "running"}
+
+
 class Range(Message):
     """Bounds of a value (null: unbounded) and which end is better (null: neither, a diagnostic)."""
 
@@ -178,12 +207,13 @@ class RewardList(Message):
 
 
 class Readiness(Message):
-    """GET /readyz: ready when Redis answers, replies are being collected and the server is not draining."""
+    """GET /readyz: ready when Redis answers, replies are collected, and it is neither full nor draining."""
 
     ready: bool
     redis: bool
     replies: bool
     draining: bool
+    backlog: int
     workers: dict[str, int]
 
 

@@ -14,6 +14,7 @@ import httpx
 from local_stack.console import Console
 from local_stack.failure import StackError
 from local_stack.process import Process
+from local_stack.restarts import Restarts
 from local_stack.run_directory import new_run_directory
 from local_stack.supervisor import Supervisor
 from local_stack.valkey import embedded, free_port, silence, without_password
@@ -49,12 +50,14 @@ class Stack:
     """Where logs go; None: a new directory under the user's cache."""
     ready_s: float = 180.0
     """How long the models may take to load."""
+    restarts: Restarts = field(default_factory=Restarts)
+    """When a process that died is started again, and when no more."""
     console: Console = field(default_factory=Console)
 
     def __post_init__(self) -> None:
         self.password_file: Path | None = None
         self.processes: dict[str, Process] = {}
-        self._supervisor = Supervisor(self.console)
+        self._supervisor = Supervisor(self.console, self.restarts)
 
     def __enter__(self) -> Self:
         self.start()

@@ -17,13 +17,14 @@ from reward_server.cache import Cache
 from reward_server.catalog import Served
 from reward_server.clock import SharedClock
 from reward_server.content import Fields, canonical, content_id
-from reward_server.metrics import CACHED, IN_FLIGHT
+from reward_server.metrics import CACHED, HELD, IN_FLIGHT, Owed
 from reward_server.outbox import Message, Outbox, Pending
 from reward_server.publisher import Publisher
 from reward_server.redis_connection import connect
 from reward_server.replies import Replies
 from reward_server.settings import Settings
 from reward_server.sweep import Sweep
+from reward_server.travel import travelling
 
 __all__ = ["JobQueue", "Unavailable", "Wait"]
 
@@ -86,6 +87,7 @@ class JobQueue:
         self._publisher = Publisher(self._app, self._outbox, self.reply_to, self.clock, self._settings.compress_bytes)
         self._replies.start()
         IN_FLIGHT.set_function(lambda: len(self._pending))
+        HELD.set_function(lambda: self.admission.held)
         self._sweep.start()
 
     async def stop(self) -> None:
@@ -103,6 +105,16 @@ class JobQueue:
     @property
     def in_flight(self) -> int:
         return len(self._pending)
+
+    def owed(self) -> dict[str, Owed]:
+        """Return what workers owe, by reward."""
+        waiting = {name: pace.waiting for name, pace in self.admission.paces.items() if pace.waiting}
+        oldest: dict[str, float] = {}
+        for pending in self._pending.values():  # in the order in which they came
+            oldest.setdefault(pending.served.name, pending.asked)
+            if len(oldest) == len(waiting):
+                break
+        return {name: Owed(count, oldest[name]) for name, count in waiting.items() if name in oldest}
 
     async def ping(self) -> bool:
         try:
@@ -129,7 +141,6 @@ class JobQueue:
         deadline: float,
         run: str | None = None,
         bulk: bool = False,
-        travelling: dict[str, str] | None = None,
     ) -> Wait:
         """Have items scored by a worker; every item has an outcome when this returns, at `deadline` at the latest.
 
@@ -139,7 +150,6 @@ class JobQueue:
             deadline: Unix time.
             run: who asks; runs share the workers fairly.
             bulk: whether everything that is not bulk goes first.
-            travelling: what accompanies the items to the worker: the request's id, its trace.
 
         Raises:
             Unavailable: Redis is away, or too much is in flight already; nothing was queued.
@@ -148,12 +158,13 @@ class JobQueue:
         asked = _identified(served, contents, wait)
         await self._admit(served, asked, deadline, wait)
         new: list[Pending] = []
+        accompanying = travelling()
         for index, (one, content) in asked.items():
             if wait.outcomes[index] is not None:
                 continue
             pending = self._pending.get(one)
             if pending is None:
-                pending = Pending(served, one, content, deadline, run or "", bulk, travelling=travelling or {})
+                pending = Pending(served, one, content, deadline, run or "", bulk, travelling=accompanying)
                 self._pending[one] = pending
                 self.admission.enter(served.name, len(content))
                 new.append(pending)

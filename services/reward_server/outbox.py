@@ -25,6 +25,7 @@ class Pending:
         deadline: Unix time; the latest of those who wait.
         suspect: it was with a worker that died, and must not share a call again.
         travelling: the id and the trace of the request that asked first, which accompany it to the worker.
+        asked: when it was asked for first, in Unix time.
         message: the number of the message it went out with last.
     """
 
@@ -38,6 +39,7 @@ class Pending:
     attempts: int = 0
     suspect: bool = False
     travelling: dict[str, str] = field(default_factory=dict)
+    asked: float = field(default_factory=time.time)
     message: int | None = None
 
 

@@ -11,6 +11,7 @@ import orjson
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
+from reward_server import metrics
 from reward_server.admission import Admission
 from reward_server.boundary import Outcome
 from reward_server.broker import DEAD_LETTERS, WORKERS
@@ -209,6 +210,7 @@ class Sweep:
             pipeline.lpush(DEAD_LETTERS, orjson.dumps(letter))
             pipeline.ltrim(DEAD_LETTERS, 0, DEAD_LETTERS_KEPT - 1)
             await pipeline.execute()
+        metrics.DEAD_LETTERS.labels(job.served.name).inc()
         log.error("item %s of %s is a dead letter: %s", job.id, job.served.name, error)
         self._queue.answer(job.id, {"status": "worker_lost", "error": error})
 

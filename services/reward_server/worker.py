@@ -12,20 +12,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 from redis import Redis
 from redis.exceptions import RedisError
 
-from reward_server import catalog, garbage
+from reward_server import catalog, garbage, log_lines, tracing
 from reward_server.backlog import Limits
+from reward_server.batcher import Call
 from reward_server.broker import TASK, WORKERS, celery_app
 from reward_server.cancellations import Cancellations
 from reward_server.catalog import Served
 from reward_server.clock import SharedClock
 from reward_server.desk import Desk, Part
+from reward_server.failures import log_failed
+from reward_server.metrics import observe_call, serve_metrics
 from reward_server.quarantine import Quarantine
 from reward_server.results import Results
 from reward_server.settings import Settings
+from reward_server.travel import arrived
 
 log = logging.getLogger("guerdon.worker")
 
@@ -42,7 +46,7 @@ class Worker:
         limits = Limits(settings.max_batch_tokens, settings.max_padding, settings.cheap_tokens)
         quarantine = Quarantine()
         self.desks = {
-            served.name: Desk(served, limits, settings.call_s, quarantine, lambda name, call: None)
+            served.name: Desk(served, limits, settings.call_s, quarantine, self._measure)
             for served in _chosen(catalog.load(settings.config).on_worker(), settings.serve)
         }
         url = settings.redis_url.get_secret_value()
@@ -52,11 +56,21 @@ class Worker:
         self._leaving = threading.Event()
         self.results = Results(self._redis, settings, self._leaving)
 
+    def _measure(self, name: str, call: Call) -> None:
+        observe_call(name, *call, budget=self.settings.max_batch_tokens)
+
     def load(self) -> None:
-        """Load the models before the first message is taken."""
+        """Load the models before the first message is taken.
+
+        Raises:
+            ValueError: one of them does not load.
+        """
         for desk in self.desks.values():
             started = time.monotonic()
-            desk.served.kind.load()
+            try:
+                desk.served.kind.load()
+            except Exception as error:
+                raise ValueError(f"[{desk.served.name}] does not load: {type(error).__name__}: {error}") from error
             log.info("loaded %s in %.1f s", desk.served.name, time.monotonic() - started)
 
     def score(self, text: str, redelivered: bool = False) -> None:
@@ -71,9 +85,11 @@ class Worker:
             self._skip_answered(message)
         last = False
         try:
-            for part in self._parts(desk, message):
-                self.results.send(message["reply_to"], {"number": message["number"], **part._asdict()}, desk.served)
-                last = part.last
+            with arrived(message.get("travelling"), desk.served.name, len(message["jobs"])):
+                for part in self._parts(desk, message):
+                    self.results.send(message["reply_to"], {"number": message["number"], **part._asdict()}, desk.served)
+                    log_failed(desk.served.name, part.outcomes)
+                    last = part.last
         finally:
             self._cancellations.forget(message)
         if not last:
@@ -132,15 +148,14 @@ class Worker:
         self._leaving.set()
 
     def run(self) -> None:
-        """Load, then serve until SIGTERM."""
-        self.load()
+        """Serve until SIGTERM, with the models loaded."""
         garbage.collect_rarely()
         heart = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
         heart.start()
         self._cancellations.start()
         warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
         worker_shutting_down.connect(self._leave)
-        logging.getLogger("celery.worker.consumer.consumer").addFilter(without_body)
+        setup_logging.connect(log_lines.left_alone, weak=False)
         app = celery_app(self.settings)
 
         def task(self_: Any, text: str) -> None:
@@ -172,21 +187,18 @@ def _chosen(served: list[Served], names: str | None) -> list[Served]:
     return [one for one in served if one.name in wanted]
 
 
-def without_body(record: logging.LogRecord) -> bool:
-    """Cut Celery's complaints about messages it cannot use down to their first words: the rest is the message."""
-    record.msg, record.args = str(record.msg).partition("\n")[0].partition("%")[0].strip(), ()
-    return True
-
-
 def main() -> int:
     """Run one worker process."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Celery takes over: loading may be interrupted
     try:
         settings = Settings()
+        log_lines.configure(settings)
+        tracing.start("guerdon-reward-worker")
+        serve_metrics(settings)
         if settings.threads is not None:
             _use_threads(settings.threads)
         worker = Worker(settings)
+        worker.load()
     except ValueError as error:
         print(f"reward worker: {error}", file=sys.stderr)
         return 2

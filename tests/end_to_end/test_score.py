@@ -126,7 +126,7 @@ def test_one_prompt_without_groups_is_one_group(http: httpx.Client) -> None:
 
 def test_an_incomplete_group_is_typed_and_never_scored_as_if_it_were_whole(http: httpx.Client) -> None:
     items = json.loads((EXAMPLES / "group_request.json").read_text())["items"][:2]
-    scores = scored(http, ["diversity"], items).rewards[0].scores
+    scores = scored(http, ["diversity"], items, deadline_s=0.3).rewards[0].scores
     assert {(score.value, score.status) for score in scores} == {(None, "cohort_incomplete")}
 
 

@@ -12,10 +12,13 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_every_kind_is_a_file_and_is_served_by_default() -> None:
-    served = catalog.load()
-    kinds = {one.kind.kind() for one in served.rewards.values()} | {served.encoder.kind.kind()}
-    assert kinds == set(catalog.kinds())
+NEED_A_MODEL = {"critic", "reward_model", "logprob_preference", "participant", "information_gain"}
+"""Kinds that only the operator can configure: which model, which files."""
+
+
+def test_every_kind_is_a_file_and_is_served_by_default_if_it_needs_no_model_of_the_operators() -> None:
+    kinds = {one.kind.kind() for one in catalog.load().served.values()}
+    assert kinds == catalog.kinds().keys() - NEED_A_MODEL
 
 
 def test_a_named_reward_has_its_own_settings_and_version(tmp_path: Path) -> None:

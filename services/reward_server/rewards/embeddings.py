@@ -1,12 +1,15 @@
 """Unit sentence embeddings from a mean-pooled encoder; what semantic rewards are built on."""
 
-from functools import cached_property
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
 from reward_server.rewards import Encoder, Item
-from reward_server.rewards.models.source import device, loading, revision
+from reward_server.rewards.models.backbone import Backbone
+from reward_server.rewards.models.checkpoint import encoder, encoding, tokenizer
+from reward_server.rewards.models.source import revision
+from reward_server.rewards.models.tokenizer import Encoded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,37 +31,43 @@ class Embeddings(Encoder):
     max_tokens: int = Field(default=256, ge=8)
     """Longer texts are cut at their end: at 8 characters for each of these, then at the tokens themselves."""
 
-    _encoder: Any = PrivateAttr(default=None)
+    _backbone: Any = PrivateAttr(default=None)
     _tokenizer: Any = PrivateAttr(default=None)
 
     def load(self) -> None:
-        from transformers import AutoModel, AutoTokenizer
-
-        source, options = loading(self.model, self.hub_revision)
-        self._tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        self._encoder = AutoModel.from_pretrained(source, use_safetensors=True, **options).eval().to(device())
+        model = encoder(self.model, self.hub_revision, "float32")
+        self._tokenizer = encoding(model, tokenizer(self.model, self.hub_revision), self.max_tokens)
+        self._backbone = Backbone(model, "mean")
 
     def revision(self) -> str:
         return revision(self.model, self.hub_revision)
 
+    def prepare(self, items: list[Item]) -> None:
+        for item, encoded in zip(items, self._encode([item.completion for item in items]), strict=True):
+            item.encoded = encoded
+
     def tokens(self, item: Item) -> int:
-        return min(self.max_tokens, 2 + len(item.completion) // 4)
+        if item.encoded is None:
+            self.prepare([item])
+        return len(item.encoded.ids)
 
-    @cached_property
-    def _torch(self) -> Any:
-        import torch
-
-        return torch
+    def vectors(self, items: list[Item]) -> "NDArray[np.float32]":
+        """Return unit vectors of the items' completions, float32 (len(items), d)."""
+        if missing := [item for item in items if item.encoded is None]:
+            self.prepare(missing)
+        return self._embedded([item.encoded for item in items])
 
     def embed(self, texts: list[str]) -> "NDArray[np.float32]":
-        torch = self._torch
+        return self._embedded(self._encode(texts))
+
+    def _encode(self, texts: Sequence[str]) -> list[Encoded]:
         # Words rarely have 8 characters a token: a 1 MB completion need not be tokenised to its end.
-        cut = [text[: 8 * self.max_tokens] for text in texts]
-        batch = self._tokenizer(cut, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
-        batch = batch.to(self._encoder.device)
-        with torch.inference_mode():
-            hidden = self._encoder(**batch).last_hidden_state.float()  # (B, T, d)
-        mask = batch["attention_mask"].unsqueeze(-1)
-        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+        sequences: list[Encoded] = self._tokenizer.texts([text[: 8 * self.max_tokens] for text in texts])
+        return sequences
+
+    def _embedded(self, sequences: Sequence[Encoded]) -> "NDArray[np.float32]":
+        import torch
+
+        mean = self._backbone.pooled(sequences)
         unit: NDArray[np.float32] = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
         return unit

@@ -1,0 +1,24 @@
+"""A virtual environment for each server that we compare with: their dependencies are none of ours."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+FOLDER = Path.home() / ".cache" / "guerdon" / "bench-peers"
+PINS = {"litserve": "0.2.19", "mosec": "0.9.8"}
+SHARED = ("torch", "transformers", "safetensors", "tokenizers")
+"""Installed in the versions that we run ourselves, so that only the servers differ."""
+
+
+def python(peer: str) -> Path:
+    """Return the interpreter of a peer's environment, made and filled where it is not there yet."""
+    interpreter = FOLDER / peer / "bin" / "python"
+    wanted = [f"{peer}=={PINS[peer]}", *(f"{name}=={version(name).partition('+')[0]}" for name in SHARED)]
+    stamp = FOLDER / peer / "installed.txt"
+    if not stamp.exists() or stamp.read_text().split() != wanted:
+        print(f"installing {' '.join(wanted)}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", FOLDER / peer], check=True)
+        subprocess.run([interpreter, "-m", "pip", "install", "--quiet", *wanted], check=True)
+        stamp.write_text("\n".join(wanted))
+    return interpreter

@@ -1,0 +1,1 @@
+"""Rewards that another distribution adds to Guerdon."""
