@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 
+# in this order: what takes seconds first
+BENCHMARKS := import_time queue_overhead diversity kills scale overload logprob_preference critic_throughput demo_seeds
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test lint bench clean
 
@@ -31,10 +34,8 @@ lint: $(VENV)/.installed-dev  ## check style, types, import directions, the Dock
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.gpu.yml
 
-bench: $(VENV)/.installed-dev  ## measure what the README's performance figures come from
-	$(BIN)/python benchmarks/import_time.py
-	$(BIN)/python benchmarks/queue_overhead.py
-	$(BIN)/python benchmarks/demo_seeds.py
+bench: $(VENV)/.installed-dev  ## measure what the README's performance figures come from; BENCHMARKS='scale overload'
+	for name in $(BENCHMARKS); do echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean:  ## delete .venv and what the tools left behind; results in runs/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -14,12 +14,13 @@ import asyncio
 import json
 import os
 import random
+import signal
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,13 +121,23 @@ def peer(name: str, folder: Path, precision: str) -> Iterator[int]:
             env=environment,
             stderr=log,
             stdout=log,
+            start_new_session=True,
         )
         try:
             wait_for(port)
             yield port
         finally:
-            process.terminate()
-            process.wait()
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server and whatever it has started: LitServe's workers outlive a terminated parent."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def body(item: Item) -> bytes:

@@ -23,7 +23,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from reward_server.rewards import Item
 from reward_server.rewards.logprob_preference import LogprobPreference
 
-REPETITIONS = 5
+REPETITIONS = 7
 PREFIX, SUFFIX, PAIRS = 201, 68, 20
 SLOW_PAIRS = 2
 """Pairs that the full calls are timed on, others in every repetition; each pair costs them the same."""
@@ -31,7 +31,7 @@ RESULTS = Path(__file__).parent / "results" / "logprob_preference.json"
 WORDS = [f"w{number}" for number in range(5000)]
 SPOKEN = (
     "System User Assistant You are the person who gives answers in this conversation All that is known of you what "
-    "have said here Answer as would most likely Which these two do prefer with one letter or A B . , : ? ;"
+    "have said here Answer as would most likely Option Which option do you prefer A or B with letter only . , : ? ;"
 )
 
 Ids = tuple[int, ...]

@@ -21,14 +21,16 @@ from reward_server.hang_up import unless_gone
 from reward_server.job_queue import JobQueue, Unavailable
 from reward_server.job_record import Limits, Record
 from reward_server.jobs import Jobs, job_id_of
-from reward_server.metrics import COHORTS
+from reward_server.metrics import COHORTS, OWED
 from reward_server.quota import Quotas
 from reward_server.refusals import NO_JOB, REFUSALS
 from reward_server.request_log import RequestLog, note
+from reward_server.round_trips import RoundTrips
 from reward_server.scoring import Refused, Scoring, deadline_of
 from reward_server.settings import Settings
 from reward_server.strict_json import StrictJsonRoute
 from reward_server.tenants import Tenants
+from reward_server.turnstile import Turnstile
 from reward_server.work_queue import PersistentQueue
 
 NEARLY_FULL = 0.9
@@ -54,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     state.tenants = Tenants.configured(settings)
     app.include_router(ROUTES)
     refusals.install(app)
+    app.add_middleware(Turnstile)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
     app.add_middleware(Door, tenants=state.tenants)
     app.add_middleware(RequestLog)  # last: the outermost
@@ -64,10 +67,11 @@ def create_app(settings: Settings) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state, settings = app.state, app.state.settings
     queue = state.queue = JobQueue(settings)
-    state.quotas = Quotas(queue.redis)
-    state.cohorts = Cohorts(queue.redis, queue.reply_to, settings.max_in_flight_bytes)
+    trips = RoundTrips(queue.redis)
+    state.quotas = Quotas(trips)
+    state.cohorts = Cohorts(trips, queue.reply_to, settings.max_in_flight_bytes)
     state.jobs = Jobs(
-        queue.redis,
+        trips,
         queue.reply_to,
         run=lambda tenant, body, deadline: _job_answered(state, tenant, body, deadline),
         ended=lambda tenant, job_id: state.quotas.release(state.tenants.named(tenant), job_id),
@@ -78,13 +82,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     queue.notices |= {"cohort": state.cohorts.hear, "job": state.jobs.hear}
     COHORTS.set_function(lambda: state.cohorts.waiting)
     await queue.start()
+    OWED.watch(queue.owed, [one.name for one in state.catalog.on_worker()])
     state.jobs.start()
     garbage.collect_rarely()
     yield
     state.draining = True
     await state.jobs.close()
     await state.cohorts.close()
-    await state.quotas.close()
+    await trips.close()
     await queue.stop()
 
 

@@ -140,7 +140,7 @@ class Batcher(Generic[Payload, Result]):
     def _next_limits(self) -> Limits:
         if not self._token_s:
             return self.limits
-        return self.limits._replace(tokens=min(self.limits.tokens, max(1, int(self._call_s / self._token_s))))
+        return self.limits._replace(tokens=int(min(self.limits.tokens, max(1.0, self._call_s / self._token_s))))
 
     def _answer(self, batch: list[Job[Payload, Submission[Result]]]) -> None:
         distinct = {job.request.id: job.request for job in batch}

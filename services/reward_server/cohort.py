@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from guerdon.messages import Score
@@ -26,17 +25,16 @@ class Cohorts:
     them get `cohort_incomplete`.
 
     Args:
-        redis: a client that gives up within a second.
+        trips: the way to Redis.
         reply_to: the Redis list on which this process gets notices; each of them goes to `hear`.
         max_bytes: the members' texts that this process may hold in Redis.
     """
 
     def __init__(
-        self, redis: "aioredis.Redis", reply_to: str, max_bytes: int = 128 << 20, patience: Patience | None = None
+        self, trips: RoundTrips, reply_to: str, max_bytes: int = 128 << 20, patience: Patience | None = None
     ) -> None:
         self.bells = Bells()
-        self._trips = RoundTrips(redis)
-        self.records = CohortRecords(self._trips, reply_to, patience or Patience())
+        self.records = CohortRecords(trips, reply_to, patience or Patience())
         self._max_bytes, self._bytes = max_bytes, 0
         self._scoring: set[asyncio.Task[None]] = set()
 
@@ -85,7 +83,6 @@ class Cohorts:
         for task in self._scoring:
             task.cancel()
         await asyncio.gather(*self._scoring, return_exceptions=True)
-        await self._trips.close()
 
 
 class Waiter:

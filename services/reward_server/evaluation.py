@@ -138,6 +138,10 @@ class Evaluation:
     async def _answers(self, name: str, contents: list[Fields]) -> Sequence[Answer]:
         """Put a reward's questions about other items to something served."""
         served = self.catalog.served[name]
+        if served.scope == "group":
+            return [Score.failed("model_error", "it scores whole groups, and cannot be asked about one item")] * len(
+                contents
+            )
         if isinstance(served.kind, Reward) and served.runs == "inline":
             return await self._scores_of_others(served, contents)
         read = [{one: content.get(one, UNSAID[one]) for one in served.kind.reads} for content in contents]

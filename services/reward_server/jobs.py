@@ -9,7 +9,6 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
-from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from guerdon.messages import ScoreRequest
@@ -40,7 +39,7 @@ class Jobs:
     its jobs; one that stops gives them back.
 
     Args:
-        redis: a client that gives up within a second.
+        trips: the way to Redis.
         reply_to: the Redis list on which this process gets notices; each of them goes to `hear`.
         run: answers a request.
         ended: called with tenant and id of a job that has ended here or was cancelled here.
@@ -50,7 +49,7 @@ class Jobs:
 
     def __init__(
         self,
-        redis: "aioredis.Redis",
+        trips: RoundTrips,
         reply_to: str,
         run: Run,
         ended: Callable[[str, str], None],
@@ -59,8 +58,7 @@ class Jobs:
         at_once: int = 32,
     ) -> None:
         self._bells, self._work = Bells(), Bell()
-        self._trips = RoundTrips(redis)
-        self._records = JobRecords(self._trips, reply_to, limits or Limits())
+        self._records = JobRecords(trips, reply_to, limits or Limits())
         self._run, self._ended, self._draining, self._at_once = run, ended, draining, at_once
         self._running: set[asyncio.Task[None]] = set()
         self._claiming: asyncio.Task[None] | None = None
@@ -74,7 +72,6 @@ class Jobs:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._trips.close()
 
     def hear(self, notice: dict[str, Any]) -> None:
         """Look again at the job that a notice names."""

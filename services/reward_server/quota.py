@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from reward_server.admission import Unavailable
@@ -30,8 +29,8 @@ class OverQuota(Exception):
 class Quotas:
     """Tenants without limits cost nothing; the others one round trip for a request."""
 
-    def __init__(self, redis: "aioredis.Redis") -> None:
-        self._trips = RoundTrips(redis)
+    def __init__(self, trips: RoundTrips) -> None:
+        self._trips = trips
 
     async def admit(self, tenant: Tenant, items: int, work: str, deadline: float) -> None:
         """Count a request of so many items; they are in flight under the id `work` until it is released.
@@ -71,9 +70,6 @@ class Quotas:
             yield
         finally:
             self.release(tenant, work)
-
-    async def close(self) -> None:
-        await self._trips.close()
 
 
 def _refuse_too_many(tenant: Tenant, items: int) -> None:

@@ -23,7 +23,7 @@ class SecondLook(Connection):
     async def read_response(
         self,
         disable_decoding: bool = False,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - redis-py's signature
         *,
         disconnect_on_error: bool = True,
         push_request: bool | None = False,
@@ -37,10 +37,10 @@ class SecondLook(Connection):
                 await self.disconnect(nowait=True)
             raise
 
-    async def _read_twice(self, disable_decoding: bool, timeout: float | None, push_request: bool | None) -> Any:
+    async def _read_twice(self, disable_decoding: bool, within_s: float | None, push_request: bool | None) -> Any:
         read = partial(super().read_response, disable_decoding, disconnect_on_error=False, push_request=push_request)
         try:
-            return await read(timeout=timeout)
+            return await read(timeout=within_s)
         except RedisTimeoutError:
             answer = await read(timeout=SECOND_LOOK_S)
             if answer is None:  # nothing came, or an answer that says nothing: for the caller there is no difference

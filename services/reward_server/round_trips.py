@@ -13,6 +13,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from reward_server.redis_connection import SECOND_LOOK_S
+
 MOST = 128
 """Calls in one round trip; Redis does nothing else meanwhile."""
 
@@ -55,7 +57,7 @@ class RoundTrips:
 
     Args:
         redis: a client whose own timeout is about `timeout_s`.
-        timeout_s: how long one call may take, with its time in line.
+        timeout_s: how long one call may take, with its time in line, so that a Redis that is away is known in a second.
     """
 
     def __init__(self, redis: "aioredis.Redis", timeout_s: float = 0.8) -> None:
@@ -72,10 +74,13 @@ class RoundTrips:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._send(Trip(script, keys, arguments, answer))
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await answer
-        except TimeoutError:
-            raise RedisTimeoutError(f"no answer within {self._timeout_s:g} s") from None
+            for patience_s in (self._timeout_s, SECOND_LOOK_S):
+                await asyncio.wait({answer}, timeout=patience_s)
+                if answer.done():
+                    return answer.result()
+        finally:
+            answer.cancel()  # when nobody waits any more, it need not be sent
+        raise RedisTimeoutError(f"no answer within {self._timeout_s:g} s")
 
     def post(self, script: Script, keys: Sequence[str], *arguments: Argument) -> None:
         """Run a script whose answer nobody waits for, after all calls made before it."""

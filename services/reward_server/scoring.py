@@ -16,7 +16,7 @@ from reward_server.concurrently import concurrently
 from reward_server.content import canonical, fields
 from reward_server.evaluation import Evaluation, Terms
 from reward_server.groups import Group, Refused, grouped
-from reward_server.metrics import ITEMS
+from reward_server.metrics import ITEMS, observe_scores
 from reward_server.work_queue import PersistentQueue, WorkQueue
 
 __all__ = ["Refused", "Scoring", "deadline_of"]
@@ -74,6 +74,7 @@ class Scoring:
         ]
         for one in rewards:
             _count(one)
+            observe_scores(self.catalog.rewards[one.reward], one.scores)
         return ScoreResponse.model_construct(rewards=rewards, usage=self.usage)
 
     @cached_property
@@ -113,8 +114,8 @@ class Scoring:
     async def _joined(self, served: Served, group: Group) -> dict[int, Score]:
         """Return the scores of a group's members, by their index, once those of other requests have come."""
         if self.cohorts is None:
-            missing = Score.failed("cohort_incomplete", f"{len(group.members)} of the group's {group.size} members arrived")
-            return dict.fromkeys(group.members.values(), missing)
+            why = f"{len(group.members)} of the group's {group.size} members arrived"
+            return dict.fromkeys(group.members.values(), Score.failed("cohort_incomplete", why))
         scores: dict[int, Score] = {}
         texts: dict[int, bytes] = {}
         for slot, index in group.members.items():

@@ -17,6 +17,7 @@ from guerdon.messages import Score
 from reward_server.admission import Unavailable
 from reward_server.cohort import Cohorts
 from reward_server.cohort_record import Cohort, Patience
+from reward_server.round_trips import RoundTrips
 
 QUICK = Patience(lease_s=0.06, sweep_s=0.02)
 NOTIFIED = Patience(sweep_s=600)
@@ -39,8 +40,9 @@ class Replica:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.redis = aioredis.Redis.from_url(self.url, socket_timeout=5, retry=None)
-        self.cohorts = Cohorts(self.redis, f"guerdon:reply:{self.name}", patience=self.patience)
+        self.redis = aioredis.Redis.from_url(self.url, socket_timeout=30, retry=None)
+        self.trips = RoundTrips(self.redis, timeout_s=30)
+        self.cohorts = Cohorts(self.trips, f"guerdon:reply:{self.name}", patience=self.patience)
         self._stopping = False
         self._pump = asyncio.create_task(self._pumped()) if self.notified else None
         self.go_on.set()
@@ -78,6 +80,7 @@ class Replica:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
         await self.cohorts.close()
+        await self.trips.close()
         await self.redis.aclose()
 
 
@@ -364,7 +367,7 @@ def test_a_spent_deadline_does_not_end_the_group_for_the_others(valkey_url: str)
 def test_more_members_than_may_be_held_are_not_admitted(valkey_url: str) -> None:
     async def main() -> None:
         async with replicas(valkey_url, 1) as (one,):
-            small = Cohorts(one.redis, "guerdon:reply:small", max_bytes=10, patience=QUICK)
+            small = Cohorts(one.trips, "guerdon:reply:small", max_bytes=10, patience=QUICK)
             wait = asyncio.create_task(small.scores(COHORT, {0: b"sixteen letters!"}, time.time() + 9, one.score))
             await has_joined(one.redis)
             with pytest.raises(Unavailable, match="16 bytes of members wait"):

@@ -41,9 +41,10 @@ class Server:
     errors: list[Exception] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.redis = aioredis.Redis.from_url(self.url, socket_timeout=5, retry=None)
+        self.redis = aioredis.Redis.from_url(self.url, socket_timeout=30, retry=None)
+        self.trips = RoundTrips(self.redis, timeout_s=30)
         self.jobs = Jobs(
-            self.redis,
+            self.trips,
             f"guerdon:reply:{self.name}",
             self.run,
             lambda tenant, job_id: self.ended.append((tenant, job_id)),
@@ -82,6 +83,7 @@ class Server:
         self._pump.cancel()
         await asyncio.gather(self._pump, return_exceptions=True)
         await self.jobs.close()
+        await self.trips.close()
         await self.redis.aclose()
 
 
@@ -231,7 +233,7 @@ def test_a_job_of_a_server_that_died_is_taken_up_by_another(valkey_url: str) -> 
 def test_a_claim_that_another_has_taken_over_ends_nothing(valkey_url: str) -> None:
     async def main() -> None:
         async with servers(valkey_url, 1, starting=False, limits=Limits(lease_s=0.01)) as (one,):
-            records = JobRecords(RoundTrips(one.redis), "r", one.limits)
+            records = JobRecords(one.trips, "r", one.limits)
             await records.submit("a", "default", REQUEST)
             first = await records.claim("token 1")
             assert first is not None
@@ -304,8 +306,8 @@ def test_no_more_jobs_are_accepted_than_may_be_unfinished(valkey_url: str) -> No
     async def main() -> None:
         size = len(REQUEST.model_dump_json(exclude_defaults=True))
         async with servers(valkey_url, 2, starting=False) as (few, small):
-            few.jobs = Jobs(few.redis, "r", few.run, lambda *_: None, lambda: False, Limits(jobs=2))
-            small.jobs = Jobs(small.redis, "r", small.run, lambda *_: None, lambda: False, Limits(bytes=2 * size))
+            few.jobs = Jobs(few.trips, "r", few.run, lambda *_: None, lambda: False, Limits(jobs=2))
+            small.jobs = Jobs(small.trips, "r", small.run, lambda *_: None, lambda: False, Limits(bytes=2 * size))
             await few.jobs.submit("a", "default", REQUEST)
             await few.jobs.submit("b", "default", REQUEST)
             assert (await few.jobs.submit("b", "default", REQUEST)).state == "queued"

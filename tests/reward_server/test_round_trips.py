@@ -18,10 +18,10 @@ BROKEN = Script.of("return redis.call('NO-SUCH-COMMAND')")
 
 def run(url: str, main: Callable[[RoundTrips, "aioredis.Redis"], Coroutine[Any, Any, None]]) -> None:
     async def connected() -> None:
-        async with aioredis.Redis.from_url(url, retry=None, client_name=NAME) as redis:
+        async with aioredis.Redis.from_url(url, retry=None, socket_timeout=30, client_name=NAME) as redis:
             await redis.flushdb()
             await redis.script_flush()
-            trips = RoundTrips(redis)
+            trips = RoundTrips(redis, timeout_s=30)
             await main(trips, redis)
             await trips.close()
 
@@ -76,12 +76,19 @@ def test_a_redis_that_has_forgotten_the_scripts_is_told_again(valkey_url: str) -
 
 def test_a_call_that_is_given_up_before_it_was_sent_is_not_sent(valkey_url: str) -> None:
     async def main(trips: RoundTrips, redis: "aioredis.Redis") -> None:
+        await trips.call(ECHO, ["connected"], 1, 2)
+        await redis.client_pause(20_000, all=False)
+        first = asyncio.create_task(trips.call(APPEND, ["list"], "first"))
+        for _ in range(5):
+            await asyncio.sleep(0)  # until it is on its way
         given_up = asyncio.create_task(trips.call(APPEND, ["list"], "given up"))
         await asyncio.sleep(0)
         given_up.cancel()
         await asyncio.gather(given_up, return_exceptions=True)
+        await redis.client_unpause()
+        await first
         await trips.call(APPEND, ["list"], "kept")
-        assert await redis.lrange("list", 0, -1) == [b"kept"]
+        assert await redis.lrange("list", 0, -1) == [b"first", b"kept"]
 
     run(valkey_url, main)
 
@@ -105,7 +112,7 @@ def test_a_redis_that_does_not_answer_is_an_error_after_a_while(valkey_url: str)
         ):
             trips = RoundTrips(redis, timeout_s=0.05)
             await trips.call(ECHO, ["a"], 1, 2)
-            await other.client_pause(400)
+            await other.client_pause(20_000, all=False)
             calls = [trips.call(ECHO, ["a"], 1, 2) for _ in range(3)]
             for error in await asyncio.gather(*calls, return_exceptions=True):
                 assert isinstance(error, RedisError)

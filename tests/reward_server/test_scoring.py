@@ -114,7 +114,7 @@ class Gain(Reward):
     """Asks the persona, then for the words of question and answer, inline, and whether they are bad, on a worker."""
 
     def asks(self) -> tuple[str, ...]:
-        return "persona", "words", "picky"
+        return "persona", "words", "picky", "rest"
 
     def inquire(self, item: Item) -> Inquiry:
         if item.completion == "nothing to ask":
@@ -123,6 +123,8 @@ class Gain(Reward):
             raise ValueError("cannot ask")
         if item.completion == "elsewhere":
             yield [Ask("rank", {"completion": "x"})]
+        if item.completion == "a group":
+            yield [Ask("rest", {"completion": "x"})]
         [answer] = yield [Ask("persona", {"prompt": item.completion})]
         words, picky = yield [Ask("words", {"completion": answer}), Ask("picky", {"completion": answer})]
         assert isinstance(words, Score)
@@ -260,6 +262,7 @@ def test_equal_questions_of_a_round_are_asked_once_and_all_of_one_name_together(
         ("no question", "model_error", "persona: ValueError: no question"),
         ("is it bad?", "model_error", "picky: ValueError: bad word"),
         ("raise", "invalid_input", "cannot ask"),
+        ("a group", "model_error", "rest: it scores whole groups, and cannot be asked about one item"),
         ("elsewhere", "model_error", "ValueError: it asks ['rank'], which its asks() does not name"),
     ],
 )

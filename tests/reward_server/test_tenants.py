@@ -17,6 +17,7 @@ from reward_server.auth import bearer
 from reward_server.catalog import ConfigError
 from reward_server.groups import Refused
 from reward_server.quota import OverQuota, Quotas
+from reward_server.round_trips import RoundTrips
 from reward_server.settings import Settings
 from reward_server.tenants import Tenant, Tenants, digest, read
 
@@ -133,9 +134,9 @@ def run(url: str, main: Callable[[Quotas, Quotas, "aioredis.Redis"], Coroutine[A
     async def both() -> None:
         async with aioredis.Redis.from_url(url) as redis:
             await redis.flushdb()
-            quotas = Quotas(redis), Quotas(redis)
-            await main(*quotas, redis)
-            for one in quotas:
+            trips = RoundTrips(redis), RoundTrips(redis)
+            await main(*map(Quotas, trips), redis)
+            for one in trips:
                 await one.close()
 
     asyncio.run(asyncio.wait_for(both(), 60))
@@ -232,11 +233,10 @@ def test_more_items_than_a_limit_allows_at_all_are_refused_and_not_put_off(valke
 
 def test_a_tenant_without_limits_needs_no_redis_and_one_with_limits_does() -> None:
     async def main() -> None:
-        quotas = Quotas(aioredis.Redis(port=1, retry=None))
+        quotas = Quotas(RoundTrips(aioredis.Redis(port=1, retry=None)))
         async with quotas.held(Tenant("default"), 4096, soon()):
             pass
         with pytest.raises(Unavailable, match="the limits of a cannot be looked up"):
             await quotas.admit(Tenant("a", requests_per_minute=1), 1, "x", soon())
-        await quotas.close()
 
     asyncio.run(main())

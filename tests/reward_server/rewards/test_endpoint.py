@@ -138,7 +138,7 @@ def test_a_missing_letter_is_asked_for_where_the_endpoint_echoes(endpoint: Serve
     assert score.value == 0.5
     assert score.components["bias"] == pytest.approx(-0.2 + 7.5)
     assert score.components["letter_mass"] == pytest.approx(math.exp(-0.2) + math.exp(-7.5))
-    assert endpoint.requests[0][1]["prompt"].startswith("System: a private persona\nUser: Which of these two")
+    assert endpoint.requests[0][1]["prompt"].startswith("System: a private persona\nUser: Option A: tea")
 
 
 def test_an_endpoint_that_takes_the_letter_for_something_else_misses_it(endpoint: Served) -> None:

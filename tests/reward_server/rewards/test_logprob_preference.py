@@ -185,7 +185,8 @@ def test_a_model_that_would_rather_say_something_else_is_remarked_upon(plain: Lo
 def test_the_plain_layout_is_a_line_per_turn_and_ends_where_the_letter_stands(plain: LogprobPreference) -> None:
     text = text_of(plain, single("tea", "milk", system="You are Ann."))
     assert text.startswith("System: You are Ann.\nUser: Do you drive far?\nAssistant: Only to work.\nUser: Do you care")
-    assert text.endswith("\nA: tea\n\nB: milk\n\nAnswer with one letter, A or B.\nAssistant:")
+    asked = "Option A: tea\nOption B: milk\nWhich option do you prefer, A or B? Answer with the letter only."
+    assert text.endswith(f"\nUser: {asked}\nAssistant:")
 
 
 def test_who_answers_changes_the_preference(plain: LogprobPreference) -> None:
@@ -197,8 +198,8 @@ def test_the_models_own_template_is_applied_with_one_bos(chatty: Path) -> None:
     kind = served(chatty, chat_template=None)
     one = single("tea", "milk", system="You are Ann.", transcript=[])
     text = text_of(kind, one)
-    assert text.startswith("<eos><system>You are Ann.<eos><user>Which of these two")
-    assert text.endswith("A or B.<eos><assistant>")
+    assert text.startswith("<eos><system>You are Ann.<eos><user>Option A: tea")
+    assert text.endswith("letter only.<eos><assistant>")
     assert one.encoded.orders[0][0][:2] != (1, 1)
 
 
