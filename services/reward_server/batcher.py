@@ -52,12 +52,15 @@ class Submission(Generic[Result]):
             self.model_s += model_s
             self._changed.notify_all()
 
-    def news(self, until: float, clock: Callable[[], float] = time.time) -> list[int]:
-        """Wait for items that have been settled since the last call; none of them: it is `until`."""
+    def news(self, until: float, clock: Callable[[], float] = time.time) -> tuple[list[int], bool]:
+        """Wait for items that have been settled since the last call; return them, and whether they are the last.
+
+        None of them: it is `until`.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._news or not self._left, max(0.0, until - clock()))
             news, self._news = self._news, []
-            return news
+            return news, not self._left
 
 
 class Batcher(Generic[Payload, Result]):

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import orjson
+
 from guerdon.messages import Score
 from reward_server.rewards import Encoder, Item, Kind, Reward, Scope, Writer
 
@@ -84,7 +86,16 @@ def isolated(
 
 
 def failure(error: BaseException) -> Score:
-    return Score.failed("model_error", f"{type(error).__name__}: {error}"[:500])
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - somebody's exception that cannot say what it is
+        text = "its message cannot be read"
+    return Score.failed("model_error", _encodable(f"{type(error).__name__}: {text}"[:500]))
+
+
+def _encodable(text: str) -> str:
+    """Return text that can be written as JSON: without halves of surrogate pairs."""
+    return text.encode(errors="replace").decode()
 
 
 def _full(values: Sequence[Out], expected: int) -> Sequence[Out]:
@@ -95,7 +106,7 @@ def _full(values: Sequence[Out], expected: int) -> Sequence[Out]:
 
 def _checked(value: float | Score) -> Score:
     if isinstance(value, Score):
-        return value if _sound(value) else Score.failed("model_error", "the reward returned a score that is not finite")
+        return value if _sound(value) else Score.failed("model_error", "its value or a component is no finite number")
     try:
         number = float(value)
     except Exception:  # noqa: BLE001 - a tensor of two, an integer of 400 digits: what is no number raises as it likes
@@ -108,7 +119,8 @@ def _checked(value: float | Score) -> Score:
 def _sound(score: Score) -> bool:
     """Whether a score is what it was validated to be; components are a plain dict, which anybody can change."""
     numbers = [number for number in score.components.values() if number is not None]
-    return (score.status == "ok") == score.ok and all(math.isfinite(number) for number in numbers)
+    plain = all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+    return plain and (score.status == "ok") == score.ok
 
 
 def _vectors(encoder: Encoder, items: list[Item]) -> list[Outcome]:
@@ -123,6 +135,8 @@ def _texts(writer: Writer, items: list[Item]) -> list[Outcome]:
 def _written(text: Any) -> Outcome:
     if not isinstance(text, str):
         return _outcome(Score.failed("model_error", f"the writer returned {type(text).__name__}, which is no text"))
+    if text != _encodable(text):
+        return _outcome(Score.failed("model_error", "the writer returned half a surrogate pair, which is no text"))
     return {"status": "ok", "text": text}
 
 
@@ -139,5 +153,10 @@ def _encoded(vector: Any) -> Outcome:
 def _outcome(value: float | Score) -> Outcome:
     if type(value) is float and math.isfinite(value):  # the common case, without a round through the model
         return {"status": "ok", "value": value}
-    score = _checked(value)
-    return score.model_dump(exclude_defaults=True) | {"status": score.status}
+    try:
+        score = _checked(value)
+        outcome = score.model_dump(exclude_defaults=True) | {"status": score.status}
+        orjson.dumps(outcome)
+    except Exception as error:  # noqa: BLE001 - components and notes are plain dicts, which anybody can fill
+        return {"status": "model_error", "error": f"the score cannot be sent: {type(error).__name__}"}
+    return outcome

@@ -2,9 +2,11 @@
 
 from celery import Celery
 
+from reward_server import transport
 from reward_server.settings import Settings
 
 TASK = "guerdon.score"
+PRIORITY_MARK = "\x06\x16"
 INTERACTIVE, BULK = 0, 9
 """Priorities; kombu keeps one Redis list for each and empties the first of them first."""
 WORKERS = "guerdon:workers"
@@ -15,14 +17,21 @@ DEAD_LETTERS = "guerdon:dead-letters"
 """List of items that no worker survived, newest first: what is known of them, without their texts."""
 
 
+def queue_of(reward: str, priority: int = INTERACTIVE) -> str:
+    """Return the Redis list of a reward's messages; kombu adds the priority to its name, except for the first."""
+    return f"guerdon.{reward}" + (f"{PRIORITY_MARK}{priority}" if priority else "")
+
+
 def celery_app(settings: Settings) -> Celery:
     """Return the app. JSON only, late acknowledgement, no result backend: answers come back over reply lists."""
+    transport.install()
     app = Celery("guerdon", broker=settings.redis_url.get_secret_value(), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,
         task_acks_late=True,
+        task_acks_on_failure_or_timeout=False,  # what raises has not been answered; another worker gets it
         task_reject_on_worker_lost=True,
         task_default_queue="guerdon.default",
         worker_enable_remote_control=False,

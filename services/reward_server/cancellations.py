@@ -15,8 +15,8 @@ from reward_server.broker import CANCELLED
 
 log = logging.getLogger(__name__)
 
-EARLY_KEPT = 10_000
-"""Cancellations remembered of messages that have not come yet."""
+EARLY_KEPT = 50_000
+"""Cancelled items remembered of messages that have not come yet."""
 
 Key = tuple[str, int]
 """The reply list of an API process, and the number it gave a message."""
@@ -31,6 +31,7 @@ class Cancellations:
         self._lock = threading.Lock()
         self._held: dict[Key, tuple[Batcher[Any, Any], Submission[Any]]] = {}
         self._early: OrderedDict[Key, set[str]] = OrderedDict()
+        self._early_items = 0
 
     def start(self) -> None:
         threading.Thread(target=self._listen, name="cancellations", daemon=True).start()
@@ -40,7 +41,8 @@ class Cancellations:
         key = message["reply_to"], message["number"]
         with self._lock:
             self._held[key] = batcher, submission
-            early = self._early.pop(key, None)
+            early = self._early.pop(key, set())
+            self._early_items -= len(early)
         if early:
             batcher.drop(submission, early)
 
@@ -54,9 +56,11 @@ class Cancellations:
         with self._lock:
             held = self._held.get(key)
             if held is None:
-                self._early.setdefault(key, set()).update(ids)
-                while len(self._early) > EARLY_KEPT:
-                    self._early.popitem(last=False)
+                early = self._early.setdefault(key, set())
+                self._early_items += len(ids - early)
+                early |= ids
+                while self._early_items > EARLY_KEPT:
+                    self._early_items -= len(self._early.popitem(last=False)[1])
         if held is not None:
             batcher, submission = held
             batcher.drop(submission, ids)

@@ -87,11 +87,15 @@ class Desk:
         # Not for ever: a model that hangs must not keep the message and this thread as well.
         until = max((request.deadline for request in requests), default=0.0) + HUNG_S
         model_s = 0.0
-        while news := submission.news(until):
+        last = False
+        while not last:
+            news, last = submission.news(until)
+            if not news and not last:
+                return  # the model hangs
             done = [(requests[i], submission.results[i]) for i in news]
             answers = [(request.id, result) for request, result in done if result is not None]
             tokens = sum(request.tokens for request, result in done if result is not None)
-            yield Part(answers, tokens, submission.model_s - model_s, submission.finished)
+            yield Part(answers, tokens, submission.model_s - model_s, last)
             model_s = submission.model_s
 
     def answer_alone(self, message: dict[str, Any], started: Callable[[], None]) -> Iterator[Part]:
@@ -136,7 +140,10 @@ class Desk:
         requests: list[Request[Payload]] = []
         broken: list[tuple[str, Outcome]] = []
         jobs: list[tuple[Job, Payload]] = []
+        now = time.time()
         for job in message["jobs"]:
+            if job[2] <= now:  # nobody wants it any more: it shall not even be tokenised
+                continue
             try:
                 jobs.append((job, _payload(job[1])))
             except Exception as error:  # noqa: BLE001 - the boundary: one bad item fails alone
@@ -154,14 +161,18 @@ class Desk:
     def _prepare(self, payloads: Sequence[Payload]) -> None:
         """Tokenise all at once; what cannot be is left as it is, for the model's call to fail alone."""
         items = [item for payload in payloads for item in payload]
+        with self._quarantine.company():
+            try:
+                self.served.kind.prepare(items)
+            except Exception:  # noqa: BLE001 - one of them; the others must not suffer
+                for item in items:
+                    self._prepare_one(item)
+
+    def _prepare_one(self, item: Item) -> None:
         try:
-            self.served.kind.prepare(items)
-        except Exception:  # noqa: BLE001 - one of them; the others must not suffer
-            for item in items:
-                try:
-                    self.served.kind.prepare([item])
-                except Exception as error:  # noqa: BLE001 - it fails again when it is scored, with this reason
-                    log.debug("an item of %s cannot be prepared: %s", self.served.name, type(error).__name__)
+            self.served.kind.prepare([item])
+        except Exception as error:  # noqa: BLE001 - it fails again when it is scored, with this reason
+            log.debug("an item of %s cannot be prepared: %s", self.served.name, type(error).__name__)
 
 
 def _payload(fields: dict[str, Any]) -> Payload:

@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 from redis.exceptions import RedisError
 
-from reward_server.admission import Admission, Unavailable
+from reward_server.admission import Admission, Lane, Unavailable
 from reward_server.boundary import Outcome
 from reward_server.broker import CANCELLED, celery_app
-from reward_server.cache import Cache
+from reward_server.cache import SUSPECT, Cache
 from reward_server.catalog import Served
 from reward_server.clock import SharedClock
 from reward_server.content import Fields, canonical, content_id
@@ -156,7 +156,8 @@ class JobQueue:
         """
         wait = Wait(len(contents))
         asked = _identified(served, contents, wait)
-        await self._admit(served, asked, deadline, wait)
+        lane = bulk, run or ""
+        suspects = await self._admit(served, asked, lane, deadline, wait)
         new: list[Pending] = []
         accompanying = travelling()
         for index, (one, content) in asked.items():
@@ -164,9 +165,10 @@ class JobQueue:
                 continue
             pending = self._pending.get(one)
             if pending is None:
-                pending = Pending(served, one, content, deadline, run or "", bulk, travelling=accompanying)
+                pending = Pending(served, one, content, deadline, lane[1], bulk, travelling=accompanying)
+                pending.suspect = one in suspects
                 self._pending[one] = pending
-                self.admission.enter(served.name, len(content))
+                self.admission.enter(served.name, lane, len(content))
                 new.append(pending)
             pending.deadline = max(pending.deadline, deadline)
             pending.waits.append((wait, index))
@@ -176,34 +178,50 @@ class JobQueue:
             await self._until(deadline, wait, [one for one, _ in asked.values()])
         return wait
 
-    async def _admit(self, served: Served, asked: dict[int, tuple[str, bytes]], deadline: float, wait: Wait) -> None:
-        """Answer what is known, and return when the rest may be queued."""
-        if (closed := self._closed()) is not None:
+    async def _admit(
+        self, served: Served, asked: dict[int, tuple[str, bytes]], lane: Lane, deadline: float, wait: Wait
+    ) -> set[str]:
+        """Answer what is known, and return when the rest may be queued: the ids of it that workers died with."""
+        if (closed := self._closed(served.name)) is not None:
             raise Unavailable(closed)
-        unknown = {one for one, _ in asked.values() if one not in self._pending}
-        if unknown and self._settings.cache and served.keeping.cache:
-            known = await self._known(list(unknown))
-            for index, (one, _) in asked.items():
-                if one in known:
-                    wait.settle(index, known[one])
-                    wait.cached += 1
-            CACHED.labels(served.name).inc(wait.cached)
-            unknown -= known.keys()
-        if unknown:
-            size = sum(len(content) for one, content in dict(asked.values()).items() if one in unknown)
-            await self.admission.admit(served.name, len(unknown), size, deadline)
+        suspects: set[str] = set()
+        new = await self._settle_known(served, asked, wait, suspects)
+        if new:
+            # Looked up again after having been held: meanwhile others may have had the same items scored.
+            held = await self.admission.admit(served.name, lane, len(new), sum(map(len, new.values())), deadline)
+            if held:
+                await self._settle_known(served, asked, wait, suspects)
+        CACHED.labels(served.name).inc(wait.cached)
+        return suspects
 
-    def _closed(self) -> str | None:
-        """Return why nothing can be admitted at all."""
+    async def _settle_known(
+        self, served: Served, asked: dict[int, tuple[str, bytes]], wait: Wait, suspects: set[str]
+    ) -> dict[str, bytes]:
+        """Answer what is stored already; return the contents of what is neither stored nor in flight."""
+        missing = {index: pair for index, pair in asked.items() if wait.outcomes[index] is None}
+        new = {one: content for one, content in missing.values() if one not in self._pending}
+        stored = await self._known(list(new)) if new else {}
+        suspects |= {one for one, outcome in stored.items() if outcome["status"] == SUSPECT}
+        keeps = self._settings.cache and served.keeping.cache
+        known = {one: outcome for one, outcome in stored.items() if outcome["status"] == "worker_lost" or keeps}
+        for index, (one, _) in missing.items():
+            if one in known and one not in suspects:
+                wait.settle(index, known[one])
+                wait.cached += 1
+                new.pop(one, None)
+        return new
+
+    def _closed(self, reward: str) -> str | None:
+        """Return why nothing can be admitted for a reward at all."""
         if not self.healthy:
             return "answers are not being collected"
         if not self._replies.connected:
             return "Redis does not answer"
-        return self._sweep.trouble
+        return self._sweep.trouble or self._sweep.crowded.get(reward)
 
     async def _known(self, ids: list[str]) -> dict[str, Outcome]:
         try:
-            return await self._cache.find(ids)
+            return await self._cache.look_up(ids)
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer: {type(error).__name__}") from error
 
@@ -246,7 +264,8 @@ class JobQueue:
 
     def _remove(self, pending: Pending, answered: bool) -> None:
         del self._pending[pending.id]
-        self.admission.leave(pending.served.name, len(pending.content), answered)
+        lane = pending.bulk, pending.run
+        self.admission.leave(pending.served.name, lane, len(pending.content), answered)
 
     def _received(self, reply: dict[str, Any]) -> None:
         for key, deliver in self.notices.items():
@@ -279,7 +298,8 @@ class JobQueue:
         if pending is None:  # a duplicate, or nobody waits any more
             return tokens
         self._remove(pending, answered=True)
-        for wait, index in pending.waits:
+        waits, pending.waits = pending.waits, []  # should it be about to be sent again, it need not
+        for wait, index in waits:
             wait.settle(index, outcome)
             wait.model_tokens, tokens = wait.model_tokens + tokens, 0  # the first who waits pays for the message
         return tokens
@@ -289,7 +309,11 @@ class JobQueue:
         self._outbox.finish(message)
         soon = time.time() + CLOSE_S
         mine = [job for job in message.jobs if self._pending.get(job.id) is job and job.message == message.number]
-        again = [job for job in mine if job.deadline > soon]
+        again = [
+            job
+            for job in mine
+            if job.deadline > soon and (job.deadline > job.sent_deadline or job.attempts < self._settings.max_attempts)
+        ]
         if again:
             self._outbox.put(again)
 

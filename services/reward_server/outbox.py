@@ -25,6 +25,7 @@ class Pending:
         deadline: Unix time; the latest of those who wait.
         suspect: it was with a worker that died, and must not share a call again.
         travelling: the id and the trace of the request that asked first, which accompany it to the worker.
+        sent_deadline: the deadline it went out with last.
         asked: when it was asked for first, in Unix time.
         message: the number of the message it went out with last.
     """
@@ -40,6 +41,7 @@ class Pending:
     suspect: bool = False
     travelling: dict[str, str] = field(default_factory=dict)
     asked: float = field(default_factory=time.time)
+    sent_deadline: float = 0.0
     message: int | None = None
 
 
@@ -163,7 +165,7 @@ class Outbox:
         lane = self._lanes[key]
         lane.out, lane.turn = lane.out + 1, message.number
         for job in jobs:
-            job.message, job.attempts = message.number, job.attempts + 1
+            job.message, job.attempts, job.sent_deadline = message.number, job.attempts + 1, job.deadline
         self.out[message.number] = message
         return message
 

@@ -67,7 +67,11 @@ class Results:
         self._local = threading.local()
 
     def note(self, reply_to: str, note: dict[str, Any], sure: bool = False) -> None:
-        """Tell an API process something; a note that gets lost costs time, not answers. `sure`: wait until it is in."""
+        """Tell an API process something; a note that gets lost costs time, not answers.
+
+        Raises:
+            RedisError, OSError: it should be `sure` to be in, and is not.
+        """
         try:
             line = self._line()
             line.send(_push(reply_to, orjson.dumps(note)))
@@ -76,14 +80,19 @@ class Results:
         except (RedisError, OSError) as error:
             self._line().reset()
             log.warning("a note could not be sent: %s", type(error).__name__)
+            if sure:
+                raise
 
     def known(self, ids: Sequence[str]) -> list[Outcome | None]:
         """Return what is stored already for each id."""
         values: Any = self._redis.mget([cache.key(one) for one in ids]) if ids else []
-        return [orjson.loads(value) if value else None for value in values]
+        found = [orjson.loads(value) if value else None for value in values]
+        return [None if outcome is not None and outcome["status"] == cache.SUSPECT else outcome for outcome in found]
 
-    def send(self, reply_to: str, reply: dict[str, Any], served: Served) -> None:
+    def send(self, reply_to: str, reply: dict[str, Any], served: Served, anew: bool = False) -> None:
         """Store and reply, again and again until it is done: a result that was paid for is not thrown away.
+
+        `anew` stores even where something is stored already: that the item is suspect.
 
         Raises:
             RedisError: the worker is about to end.
@@ -91,8 +100,8 @@ class Results:
         pushed = _push(reply_to, orjson.dumps(reply))
         keep = self._settings.cache and served.keeping.cache
         ttl_s = (served.keeping.cache_ttl_s or self._settings.cache_ttl_s) if keep else REPLY_TTL_S
-        kept, stored = cache.stored(reply["outcomes"], ttl_s)
-        ordered = cache.ordered(served.name, kept) if kept and keep else []
+        kept, stored = cache.stored(reply["outcomes"], ttl_s, anew)
+        ordered = cache.ordered(served.name, kept, ttl_s) if kept and keep else []
         while True:
             try:
                 line = self._line()
@@ -105,16 +114,20 @@ class Results:
                     raise  # not acknowledged: another worker gets the message
             else:
                 if ordered:
-                    self._bound(served, int(answers[-1]))
+                    self._bound(served, int(answers[-2]))
                 return
 
     def _bound(self, served: Served, kept: int) -> None:
         """Forget the oldest scores of a reward that keeps more than it may."""
         excess = kept - (served.keeping.cache_entries or self._settings.cache_entries)
-        if excess > 0:
+        if excess <= 0:
+            return
+        try:
             oldest: Any = self._redis.lpop(cache.order_key(served.name), excess) or []
             if oldest:
                 self._redis.unlink(*(cache.key(bytes(one).decode()) for one in oldest))
+        except RedisError as error:
+            log.warning("old scores could not be forgotten: %s", type(error).__name__)
 
     def _line(self) -> Line:
         if not hasattr(self._local, "line"):

@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 from reward_server import metrics
 from reward_server.admission import Admission
 from reward_server.boundary import Outcome
-from reward_server.broker import DEAD_LETTERS, WORKERS
-from reward_server.cache import Cache
+from reward_server.broker import BULK, DEAD_LETTERS, WORKERS, queue_of
+from reward_server.cache import SUSPECT_TTL_S, Cache
 from reward_server.clock import SharedClock
 from reward_server.metrics import QUEUE_WAIT, RESUBMITTED
 from reward_server.outbox import Message, Outbox, Pending
@@ -24,11 +24,15 @@ from reward_server.settings import Settings
 log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
-DEAD_TTL_S = 3600
-"""How long an item that no worker survived is remembered."""
 DEAD_LETTERS_KEPT = 1000
 FULL = 0.8
 """Of Redis' memory limit, what may be in use: at the limit nothing works any more, starting workers included."""
+FILLING = 0.6
+"""Of the limit, from where on cached scores are forgotten, the oldest first."""
+FORGET = 5000
+"""Scores of each reward that are forgotten at a time."""
+WAITING = 1000
+"""Messages that may wait for a reward that no worker serves: nobody takes them off when their deadline has passed."""
 
 
 class Queue(Protocol):
@@ -64,8 +68,11 @@ class Sweep:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._others: set[asyncio.Task[None]] = set()
+        self._redis_run = ""
         self.trouble: str | None = None
         """Why no work should be admitted now, if so."""
+        self.crowded: dict[str, str] = {}
+        """Why no work for a reward should be admitted, by reward."""
 
     @property
     def alive(self) -> bool:
@@ -119,33 +126,59 @@ class Sweep:
                 self._queue.admission.tick(now)
                 await self._look(time.time())
             except (RedisError, OSError) as error:
+                self.trouble = "Redis does not answer"
                 log.warning("Redis does not answer the sweep: %s", type(error).__name__)
             except Exception as error:  # noqa: BLE001 - one bad sweep must not be the last
                 log.warning("a sweep failed: %s", type(error).__name__)
 
     async def _look(self, now: float) -> None:
-        await self._look_at_redis()
+        await self._look_at_redis(now)
         workers = await self.workers()
         self._look_at_workers(workers, now)
         self._serving = Counter(name for names in workers.values() for name in names)
+        await self._look_at_unserved_queues()
         for message in list(self._outbox.out.values()):
-            if not any(self._waited_for(message)):
-                self._outbox.finish(message)
-            elif self._lost_with_its_worker(message, now):
+            if self._lost_with_its_worker(message, now):
                 await self._ask_one_by_one(message)
+            elif not any(self._waited_for(message)):
+                self._outbox.finish(message)
             elif now > self._check_at(message):
                 await self._check(message, now)
 
-    async def _look_at_redis(self) -> None:
-        """Compare clocks, and see to it that there is memory left."""
+    async def _look_at_redis(self, now: float) -> None:
+        """Compare clocks, notice a restart, and see to it that there is memory left."""
         redis = self._queue.redis
         asked = time.time()
         redis_time = await redis.time()
         self._queue.clock.compare(asked, redis_time, time.time())
+        server: dict[str, Any] = await redis.info("server")
+        if self._redis_run not in ("", server.get("run_id", "")):
+            self._after_a_restart(now)
+        self._redis_run = server.get("run_id", "")
         memory: dict[str, Any] = await redis.info("memory")
         limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
+        if limit and used > FILLING * limit:
+            for reward in self._queue.admission.paces:
+                await self._cache.forget_oldest(reward, FORGET)
         full = limit and used > FULL * limit
         self.trouble = f"Redis has used {used >> 20} of its {limit >> 20} MiB" if full else None
+
+    def _after_a_restart(self, now: float) -> None:
+        """Take nothing for granted that was on its way: queue and reply lists may have lost it."""
+        log.warning("Redis was started anew; what is on its way is looked after")
+        for message in self._outbox.out.values():
+            message.taken_by, message.check_at = None, now + self._patience()
+
+    async def _look_at_unserved_queues(self) -> None:
+        """Refuse more for a reward that no worker serves once much waits for it: its queue would grow for ever."""
+        crowded: dict[str, str] = {}
+        for reward in self._queue.admission.paces:
+            if not self.serving(reward):
+                waiting = await self._queue.redis.llen(queue_of(reward))
+                waiting += await self._queue.redis.llen(queue_of(reward, BULK))
+                if waiting > WAITING:
+                    crowded[reward] = f"no worker serves {reward}, and {waiting} messages wait for one"
+        self.crowded = crowded
 
     def _look_at_workers(self, alive: Mapping[str, object], now: float) -> None:
         if now - self._swept > 3 * SWEEP_S:  # Redis was away: no worker could be heard of in that time
@@ -186,8 +219,10 @@ class Sweep:
         jobs = self._waited_for(message)
         log.warning("worker %s has died with %d items of %s", message.taken_by, len(jobs), message.lane.reward)
         if message.lane.suspect:
-            for job in jobs:
+            for job in message.jobs:  # whoever waits for it still: the next one must not have to find out again
                 await self._bury_if_dead(job, str(message.taken_by))
+        else:
+            await self._cache.suspect([job.id for job in message.jobs])
         again = self._waited_for(message)
         for job in again:
             job.suspect, job.attempts = True, 0
@@ -199,12 +234,12 @@ class Sweep:
         async with self._queue.redis.pipeline() as pipeline:
             pipeline.sadd(key, worker)
             pipeline.scard(key)
-            pipeline.expire(key, DEAD_TTL_S)
+            pipeline.expire(key, SUSPECT_TTL_S)
             _, alone, _ = await pipeline.execute()
         if alone + 1 < self._settings.max_attempts:
             return
         error = f"{alone + 1} workers died while they ran this item; it is not tried again"
-        await self._cache.settle(job.id, {"status": "worker_lost", "error": error}, DEAD_TTL_S)
+        await self._cache.bury(job.id, error)
         letter = {"reward": job.served.name, "version": job.served.version, "id": job.id, "at": time.time()}
         async with self._queue.redis.pipeline() as pipeline:
             pipeline.lpush(DEAD_LETTERS, orjson.dumps(letter))

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 from celery.signals import setup_logging, worker_shutting_down
+from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -34,6 +35,21 @@ from reward_server.travel import arrived
 log = logging.getLogger("guerdon.worker")
 
 BEAT_S = 1.0
+
+
+class Envelope(BaseModel):
+    """What a message says besides its jobs. Whatever else is pushed onto the queue is none of ours."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+    reward: str
+    version: str
+    reply_to: str
+    number: int
+    run: str = ""
+    bulk: bool = False
+    suspect: bool = False
+    travelling: list[dict[str, str]] = Field(default_factory=list)
 
 
 class Worker:
@@ -83,22 +99,45 @@ class Worker:
             return
         if redelivered:
             self._skip_answered(message)
-        last = False
         try:
-            with arrived(message.get("travelling"), desk.served.name, len(message["jobs"])):
-                for part in self._parts(desk, message):
-                    self.results.send(message["reply_to"], {"number": message["number"], **part._asdict()}, desk.served)
-                    log_failed(desk.served.name, part.outcomes)
-                    last = part.last
+            with arrived(message["travelling"], desk.served.name, len(message["jobs"])):
+                self._answer(desk, message)
         finally:
             self._cancellations.forget(message)
-        if not last:
-            self.results.note(message["reply_to"], {"number": message["number"], "outcomes": [], "last": True})
+
+    def _answer(self, desk: Desk, message: dict[str, Any]) -> None:
+        left = {one for one, _, _ in message["jobs"]}
+        try:
+            for part in self._parts(desk, message):
+                self._send(message, desk, part)
+                left -= {one for one, _ in part.outcomes}
+                if part.last:
+                    return
+        except RedisError:
+            raise  # not acknowledged: another worker gets the message
+        except Exception as error:  # noqa: BLE001 - a mistake of ours; who waits must hear of it
+            log.error("a message was not answered to its end: %s", type(error).__name__)
+            failed = {"status": "model_error", "error": f"the worker failed: {type(error).__name__}"}
+            self._send(message, desk, Part([(one, failed) for one in left], last=True))
+            return
+        self._send(message, desk, Part([], last=True))
+
+    def _send(self, message: dict[str, Any], desk: Desk, part: Part) -> None:
+        reply = {"number": message["number"], **part._asdict()}
+        self.results.send(message["reply_to"], reply, desk.served, anew=message["suspect"])
+        log_failed(desk.served.name, part.outcomes)
 
     def _read(self, text: str) -> dict[str, Any]:
-        message: dict[str, Any] = orjson.loads(text)
-        message["jobs"] = [(one, fields, self.clock.here(deadline)) for one, fields, deadline in message["jobs"]]
-        return {"run": "", "bulk": False, "suspect": False} | message
+        """Return a message in this machine's time.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is none of ours.
+        """
+        read = orjson.loads(text)
+        jobs = [(one, fields, self.clock.here(deadline)) for one, fields, deadline in read["jobs"]]
+        if not all(isinstance(one, str) and isinstance(fields, dict) for one, fields, _ in jobs):
+            raise TypeError("jobs are [id, fields, deadline]")
+        return {**vars(Envelope.model_validate({**read, "jobs": None})), "jobs": jobs}
 
     def _parts(self, desk: Desk, message: dict[str, Any]) -> Iterator[Part]:
         # Who has the message is said first: should this process die now, it is known what it died with.
@@ -111,7 +150,12 @@ class Worker:
 
     def _skip_answered(self, message: dict[str, Any]) -> None:
         """Leave out what has been answered since a message was delivered first, dead letters above all."""
-        jobs = list(zip(message["jobs"], self.results.known([one for one, _, _ in message["jobs"]]), strict=True))
+        try:
+            outcomes = self.results.known([one for one, _, _ in message["jobs"]])
+        except RedisError as error:
+            log.warning("what is answered already could not be asked: %s", type(error).__name__)
+            return
+        jobs = list(zip(message["jobs"], outcomes, strict=True))
         message["jobs"] = [job for job, outcome in jobs if outcome is None]
         known = [(job[0], outcome) for job, outcome in jobs if outcome is not None]
         if known:
@@ -147,8 +191,8 @@ class Worker:
     def _leave(self, **_: object) -> None:
         self._leaving.set()
 
-    def run(self) -> None:
-        """Serve until SIGTERM, with the models loaded."""
+    def run(self) -> int:
+        """Serve until SIGTERM, with the models loaded; return the exit status."""
         garbage.collect_rarely()
         heart = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
         heart.start()
@@ -170,6 +214,7 @@ class Worker:
         finally:
             self._stopping.set()
             heart.join(timeout=3)
+        return 0 if self._leaving.is_set() else 1  # Celery ends with 0 after an unrecoverable error, too
 
 
 def _chosen(served: list[Served], names: str | None) -> list[Served]:
@@ -202,8 +247,7 @@ def main() -> int:
     except ValueError as error:
         print(f"reward worker: {error}", file=sys.stderr)
         return 2
-    worker.run()
-    return 0
+    return worker.run()
 
 
 def _use_threads(count: int) -> None:

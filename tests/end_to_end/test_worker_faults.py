@@ -1,5 +1,6 @@
 """What a reward does to its worker stays its own affair: the guilty item fails, its neighbours are scored."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from local_stack.stack import Stack
 
@@ -85,6 +87,28 @@ def test_a_list_of_the_wrong_length_shifts_no_score_onto_another_item(http: http
 def test_too_much_for_the_memory_is_halved_until_it_fits(http: httpx.Client) -> None:
     found = scores(http, "narrow", *(f"an item {i:02}" for i in range(32)))
     assert statuses(found) == ["ok"] * 32
+
+
+def test_bytes_that_are_no_message_end_no_worker(http: httpx.Client, stack: Stack) -> None:
+    worker = stack.processes["reward-worker"].pid
+    assert stack.redis_url is not None
+    with redis.Redis.from_url(stack.redis_url) as queue:
+        sound = {"body": "W10=", "content-encoding": "utf-8", "content-type": "application/json", "headers": {}}
+        properties = {"delivery_tag": "t", "delivery_info": {"routing_key": "x"}, "body_encoding": "base64"}
+        headers = {"task": "guerdon.score", "id": "1", "timelimit": "a", "argsrepr": "", "kwargsrepr": ""}
+        for raw in (
+            b"not json",
+            b"\xff\xfe",
+            b"42",
+            b"[1, 2]",
+            b"{}",
+            json.dumps({**sound, "properties": properties, "body": "***"}).encode(),
+            json.dumps({**sound, "properties": properties, "headers": headers}).encode(),
+            json.dumps({**sound, "properties": properties, "headers": headers | {"timelimit": None}}).encode(),
+        ):
+            queue.lpush("guerdon.odd", raw)
+    assert statuses(scores(http, "odd", "good after the bad")) == ["ok"]
+    assert stack.processes["reward-worker"].pid == worker
 
 
 def test_an_item_that_kills_every_worker_becomes_a_dead_letter_and_its_neighbours_are_scored(

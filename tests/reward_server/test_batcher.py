@@ -13,7 +13,7 @@ def request(one: str, payload: str, deadline: float = 1.0) -> Request[str]:
 def answered(submission: Submission[str]) -> list[str | None]:
     """Wait for all of it."""
     while not submission.finished:
-        assert submission.news(until=10, clock=lambda: 0), "nothing came"
+        assert submission.news(until=10, clock=lambda: 0)[0], "nothing came"
     return submission.results
 
 
@@ -85,7 +85,7 @@ def test_results_of_a_submission_come_as_soon_as_they_are_there() -> None:
 
     batcher = Batcher(model, broken=repr, limits=Limits(1), clock=lambda: 0)
     submission = batcher.submit([request("1", "fast"), request("2", "slow")])
-    assert submission.news(until=10, clock=lambda: 0) == [0]
+    assert submission.news(until=10, clock=lambda: 0) == ([0], False)
     assert not submission.finished
     go.set()
     assert answered(submission) == ["fast", "slow"]

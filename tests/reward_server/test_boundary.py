@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from guerdon.messages import Score
-from reward_server.boundary import outcomes, scored
+from reward_server.boundary import failure, outcomes, scored
 from reward_server.rewards import Encoder, Item, Reward
 
 
@@ -43,8 +43,14 @@ class Odd(Reward):
             "array": np.ones(2),
             "huge": 10**400,
             "component": Score(value=1.0, components={"part": 1.0}),
+            "numpy component": Score(value=1.0, components={"part": 1.0}),
+            "text component": Score(value=1.0, components={"part": 1.0}),
+            "note": Score(value=1.0, components={"part": 1.0}),
         }
         odd["component"].components["part"] = math.nan
+        odd["numpy component"].components["part"] = np.ones(1)
+        odd["text component"].components["part"] = "x"
+        odd["note"].notes["part"] = "\ud800"
         return [odd[item.completion] for item in items]
 
 
@@ -85,7 +91,7 @@ def test_a_reward_that_returns_no_number_fails_its_items() -> None:
     assert [score.status for score in scored(Nothing(), items("a", "b"))] == ["model_error"] * 2
 
 
-@pytest.mark.parametrize("kind", ["array", "huge", "component"])
+@pytest.mark.parametrize("kind", ["array", "huge", "component", "numpy component", "text component"])
 def test_odd_values_fail_alone_wherever_the_reward_runs(kind: str) -> None:
     assert [score.status for score in scored(Odd(), items("good", kind))] == ["ok", "model_error"]
     assert [outcome["status"] for outcome in outcomes(Odd(), items("good", kind))] == ["ok", "model_error"]
@@ -116,3 +122,21 @@ def test_what_is_not_finite_never_leaves_a_worker_as_a_value(completion: str) ->
     [outcome] = outcomes(Echo(), items(completion))
     assert outcome["status"] == "model_error"
     assert outcome.get("value") is None
+
+
+def test_an_outcome_that_cannot_be_written_as_json_fails_alone() -> None:
+    assert [outcome["status"] for outcome in outcomes(Odd(), items("good", "note"))] == ["ok", "model_error"]
+
+
+class Unspeakable(Exception):
+    """An exception that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("error", [ValueError("\ud800"), Unspeakable()])
+def test_an_error_whose_message_cannot_be_sent_is_sent_without_it(error: Exception) -> None:
+    score = failure(error)
+    assert score.status == "model_error"
+    assert score.model_dump_json()

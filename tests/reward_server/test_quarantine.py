@@ -54,3 +54,29 @@ def test_a_suspect_is_not_kept_waiting_by_calls_that_come_after_it() -> None:
         first.result(5)
         second.result(5)
     assert order == ["suspect", "call"]
+
+
+def test_many_suspects_do_not_keep_everybody_else_out() -> None:
+    quarantine, order, ready = Quarantine(), list[str](), threading.Barrier(7, timeout=5)
+
+    def suspect() -> None:
+        ready.wait()
+        with quarantine.alone():
+            order.append("suspect")
+
+    def call() -> None:
+        ready.wait()
+        while quarantine._asking < 3:
+            threading.Event().wait(0.001)
+        with quarantine.company():
+            order.append("call")
+
+    with ThreadPoolExecutor(8) as pool:
+        with quarantine.company():
+            tasks = [pool.submit(suspect) for _ in range(5)] + [pool.submit(call)]
+            ready.wait()
+            while quarantine._asking < 5 or not quarantine._kept_waiting:
+                threading.Event().wait(0.001)
+        for task in tasks:
+            task.result(5)
+    assert order.index("call") == 1  # after the first of the suspects
