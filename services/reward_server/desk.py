@@ -66,6 +66,11 @@ class Desk:
             lambda call: watch(served.name, call),
         )
 
+    def load(self) -> None:
+        """Load the kind's model, and batch as it computes: padded or packed."""
+        self.served.kind.load()
+        self.batcher.limits = self.batcher.limits._replace(packed=not self.served.kind.pads())
+
     def answer(self, message: dict[str, Any], submitted: Callable[[Submission[Outcome]], None]) -> Iterator[Part]:
         """Yield the answers to a message's items as they come; nothing for those that were too late or dropped.
 

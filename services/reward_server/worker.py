@@ -84,7 +84,7 @@ class Worker:
         for desk in self.desks.values():
             started = time.monotonic()
             try:
-                desk.served.kind.load()
+                desk.load()
             except Exception as error:
                 raise ValueError(f"[{desk.served.name}] does not load: {type(error).__name__}: {error}") from error
             log.info("loaded %s in %.1f s", desk.served.name, time.monotonic() - started)

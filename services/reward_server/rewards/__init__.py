@@ -152,6 +152,10 @@ class Kind(BaseModel):
     def prepare(self, items: list[Item]) -> None:
         """Tokenise items into their `encoded`; runs on other threads than `score`, while the model is busy."""
 
+    def pads(self) -> bool:
+        """Whether a call costs its longest item times its items, as a padded batch does, or just all their tokens."""
+        return True
+
     def tokens(self, item: Item) -> int:
         """Return the tokens one prepared item costs the model; batches are filled to a budget of them."""
         return 1 + (len(item.prompt) + len(item.completion)) // 4

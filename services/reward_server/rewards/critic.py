@@ -97,6 +97,9 @@ class Critic(Reward):
         self._network = self.heads.load(self.directory).to(model.device)
         self._backbone = Backbone(model, self.heads.pooling)
 
+    def pads(self) -> bool:
+        return not self._backbone.packed
+
     def prepare(self, items: list[Item]) -> None:
         sequences = self._tokenizer.pairs([text_pair(item) for item in items])
         for item, encoded in zip(items, sequences, strict=True):

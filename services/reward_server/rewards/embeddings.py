@@ -42,6 +42,9 @@ class Embeddings(Encoder):
     def revision(self) -> str:
         return revision(self.model, self.hub_revision)
 
+    def pads(self) -> bool:
+        return not self._backbone.packed
+
     def prepare(self, items: list[Item]) -> None:
         for item, encoded in zip(items, self._encode([item.completion for item in items]), strict=True):
             item.encoded = encoded

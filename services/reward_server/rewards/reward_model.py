@@ -101,6 +101,9 @@ class RewardModel(Reward):
             raise ValueError(f"{self.model!r} has no attributes {unknown}; known: {sorted(known)}")
         return tuple(known[name] for name in self.weights) or (0,)
 
+    def pads(self) -> bool:
+        return not self._classifier.packed
+
     def prepare(self, items: list[Item]) -> None:
         if self._template is None:
             found = self._tokenizer.pairs([text_pair(item) for item in items])

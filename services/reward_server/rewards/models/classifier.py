@@ -24,6 +24,11 @@ class Classifier:
         self._pad = model.config.get_text_config().pad_token_id
         self._backbone = self._tried()
 
+    @property
+    def packed(self) -> bool:
+        """Whether nothing is padded."""
+        return self._backbone is not None and self._backbone.packed
+
     def logits(self, sequences: Sequence[Encoded]) -> "torch.Tensor":
         """Return the outputs for each sequence, float32 (n, outputs), on the model's device."""
         import torch

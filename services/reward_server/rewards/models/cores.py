@@ -11,7 +11,7 @@ from typing import TypeVar
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-PART_TOKENS = 512
+PART_TOKENS = 1024
 """What one thread computes at once: of fewer, streaming the weights takes a noticeable part of the time; of more, none
 of the activations stay in the cache."""
 ALONE_TOKENS = 64
