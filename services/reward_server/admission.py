@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 Lane = tuple[bool, str]
 """Whether it is bulk, and the run: runs share the workers fairly."""
 
-SHARE = 0.5
+SHARE = 0.4
 """Of the time left, how much may be spent waiting in the queue by what is known when work is admitted."""
 
 

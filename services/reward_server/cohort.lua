@@ -106,9 +106,9 @@ local function renew()
   return {'wait', {}}
 end
 
-local function store(result)
+local function store(result, scored)
   if get('claim') ~= token then return {'gone', {}} end
-  decide(result, keep_ms)
+  decide(result, scored == '1' and keep_ms or linger_ms)  -- a failure shall not outlast its cause
   return {'done', {}}
 end
 
@@ -125,5 +125,5 @@ end
 if what == 'join' then return join(tonumber(ARGV[8]), ARGV[9]) end
 if what == 'look' then return look(ARGV[8] == '1') end
 if what == 'renew' then return renew() end
-if what == 'store' then return store(ARGV[8]) end
+if what == 'store' then return store(ARGV[8], ARGV[9]) end
 return leave()

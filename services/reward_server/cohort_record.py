@@ -90,9 +90,9 @@ class CohortRecords:
         """Say that the scorer lives; False when the claim is no longer its own."""
         return (await self._ask(cohort, "renew", "", token)).what != "gone"
 
-    async def store(self, cohort: Cohort, token: str, result: bytes) -> None:
+    async def store(self, cohort: Cohort, token: str, result: bytes, scored: bool = True) -> None:
         """End the group with a result and tell all who wait; nothing happens when the claim is no longer its own."""
-        await self._ask(cohort, "store", "", token, result)
+        await self._ask(cohort, "store", "", token, result, int(scored))
 
     def leave(self, cohort: Cohort, waiter: str) -> None:
         """Wait no longer. Sent after everything that was asked before, answered to nobody."""

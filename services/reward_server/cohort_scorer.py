@@ -55,7 +55,7 @@ class Scorer:
     async def _store(self, result: bytes, ends: float, bell: Bell) -> None:
         while True:
             try:
-                await self._records.store(self._cohort, self._token, result)
+                await self._records.store(self._cohort, self._token, result, scored=b'"status":"ok"' in result)
                 return
             except RedisError:
                 if time.time() > ends:

@@ -124,7 +124,9 @@ class Scoring:
             except TypeError as error:
                 scores[index] = Score.failed("invalid_input", f"the item cannot be sent: {error}")
         if texts:
-            cohort = Cohort(self.tenant, served.name, served.version, group.id, group.size)
+            cohort = Cohort(
+                self.tenant, served.name, served.version, f"{self.request.run or ''}|{group.id}", group.size
+            )
             joined = await self.cohorts.scores(cohort, texts, self.deadline, self._score_of_groups(served))
             scores |= {group.members[slot]: score for slot, score in joined.items()}
         return scores

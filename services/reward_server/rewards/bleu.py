@@ -105,7 +105,8 @@ def references(item: Item, max_chars: int) -> Sequence[str]:
     found = [item.reference] if isinstance(item.reference, str) else item.reference
     if not isinstance(found, list) or not found or not all(isinstance(one, str) for one in found):
         raise ValueError("needs a text, or a list of texts, in the item's `reference`")
-    if not any(one.strip() for one in found):
+    found = [one for one in found if one.strip()]  # the closest length of nothing would undo the brevity penalty
+    if not found:
         raise ValueError("needs a `reference` that is not empty")
     if (length := sum(map(len, found))) > max_chars:
         raise ValueError(f"reads {max_chars} characters of references; these have {length}. Raise `max_chars`")

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr
 
 from guerdon.messages import Range, Score
 from reward_server.rewards import Golden, Item, Reward
+from reward_server.rewards.bleu import forget_lines, references
 from reward_server.rewards.models.backbone import Backbone
 from reward_server.rewards.models.checkpoint import encoder, encoding, tokenizer
 from reward_server.rewards.models.conversation import text_pair
@@ -128,17 +129,18 @@ class Critic(Reward):
         if encoded.left_out:
             notes[TRUNCATED] = f"{encoded.left_out} tokens did not fit: the conversation's first or the reply's last"
         if item.reference is not None:
-            components[TRUE_BLEU] = self._true_bleu(item)
-            if components[TRUE_BLEU] is None:
-                notes[TRUE_BLEU] = "the reference is neither a text nor a list of texts"
+            try:
+                components[TRUE_BLEU] = self._true_bleu(item)
+            except ValueError as error:
+                components[TRUE_BLEU], notes[TRUE_BLEU] = None, str(error)
         return Score(value=self.heads.value(scores), components=components, notes=notes)
 
-    def _true_bleu(self, item: Item) -> float | None:
-        references = [item.reference] if isinstance(item.reference, str) else item.reference
-        if not isinstance(references, list) or not references or not all(isinstance(one, str) for one in references):
-            return None
-        texts = [one[:BLEU_CHARS] for one in references]
-        score: float = self._bleu.sentence_score(item.completion[:BLEU_CHARS], texts).score / 100
+    def _true_bleu(self, item: Item) -> float:
+        texts = references(item, BLEU_CHARS)
+        try:
+            score: float = self._bleu.sentence_score(item.completion[:BLEU_CHARS], texts).score / 100
+        finally:
+            forget_lines(self._bleu)
         return min(1.0, score)  # a perfect match is 100.00000000000004
 
     @cached_property

@@ -129,7 +129,10 @@ class Diversity(Reward):
         shared: Components = {
             **{f"distinct_{n}": ngrams.distinct(counts, n) for n in ORDERS},
             **{f"ead_{n}": ngrams.ead(counts, n, self.vocabulary) for n in ORDERS},
-            **{f"self_bleu_{order}.method1": self_bleu(scores) for order, scores in bleu.items()},
+            **{  # without a word there is nothing to be alike in
+                f"self_bleu_{order}.method1": self_bleu(scores) if counts.of(1).total else None
+                for order, scores in bleu.items()
+            },
             "compression": compression(texts),
         }
         own: Columns = {"novelty": ngrams.novelty(counts), OWN_BLEU: bleu[4]}

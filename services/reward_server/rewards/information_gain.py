@@ -36,7 +36,6 @@ class InformationGain(Reward):
     """
 
     reads: ClassVar[tuple[str, ...]] = ("completion", "context")
-    range: ClassVar[Range] = Range(better="higher")
     components: ClassVar[dict[str, Range]] = {
         "question": Range(low=0, high=1, better="higher"),
         "gain": Range(better="higher"),
@@ -94,6 +93,10 @@ class InformationGain(Reward):
 
     def revision(self) -> str:
         return f"{self._things.digest}.{self._people.digest}"
+
+    @property
+    def range(self) -> Range:  # type: ignore[override]
+        return Range(low=self.low - self.margin, high=self.high, better="higher")
 
     def asks(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self.preference, self.participant, self.labeller or self.preference)))

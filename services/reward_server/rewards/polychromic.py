@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from guerdon.messages import Range, Score
+from guerdon.messages import Range, Score, Status
 from reward_server.rewards import Item, Reward
 from reward_server.rewards.variety.degenerate import REFUSAL, degenerate
 from reward_server.rewards.variety.signals import flipped, signal
@@ -96,18 +96,19 @@ class Polychromic(Reward):
 
     def score(self, items: list[Item]) -> list[Score]:
         qualities = [item.scores[self.quality] for item in items]
-        scored = iter(self._scored([item for item, one in zip(items, qualities, strict=True) if one.ok]))
+        missing = next((one.status for one in qualities if not one.ok), None)
+        scored = iter(self._scored([item for item, one in zip(items, qualities, strict=True) if one.ok], missing))
         return [next(scored) if one.ok else self._without(one) for one in qualities]
 
     def _without(self, quality: Score) -> Score:
         return Score.failed(quality.status, f"{self.quality}: {quality.error}")
 
-    def _scored(self, members: list[Item]) -> list[Score]:
-        """Score the members that have a quality among themselves."""
+    def _scored(self, members: list[Item], missing: Status | None) -> list[Score]:
+        """Score the members that have a quality among themselves; `missing` is why another one has none."""
         enough = max(2, self.subset) if self.objective == "polychromic" else 2
         if len(members) < enough:
             why = f"{len(members)} of the group's members have a quality; {self.objective} needs {enough}"
-            return [Score.failed("invalid_input", why) for _ in members]
+            return [Score.failed(missing or "invalid_input", why) for _ in members]
         try:
             return self._of(members, self.clustered(members))
         except Unlabelled as error:
@@ -203,6 +204,6 @@ def label(item: Item) -> Hashable:
         Unlabelled: there is none.
     """
     found = item.context.get("cluster")
-    if not isinstance(found, str | int):
+    if isinstance(found, bool) or not isinstance(found, str | int):  # True would be the same cluster as 1
         raise Unlabelled('clusters = "labels" needs a text or whole number in every item\'s `context.cluster`')
     return found

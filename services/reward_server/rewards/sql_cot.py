@@ -25,7 +25,6 @@ class SqlCot(Reward):
 
     reads: ClassVar[tuple[str, ...]] = ("completion", "reference", "context")
     embeds: ClassVar[bool] = True
-    range: ClassVar[Range] = Range(low=None, high=1, better="higher")
     components: ClassVar[dict[str, Range]] = {
         "format": Range(low=0, high=1, better="higher"),
         "abs_error": Range(low=0, high=1, better="lower"),
@@ -41,6 +40,10 @@ class SqlCot(Reward):
     """Steepness of mse_exp."""
     invalid: float = Field(default=-1.25, lt=-1)
     """The reward of output that does not parse; below -1, the worst valid output."""
+
+    @property
+    def range(self) -> Range:  # type: ignore[override]
+        return Range(low=self.invalid, high=1, better="higher")
 
     def texts(self, item: Item) -> list[str]:
         if item.reference is not None:

@@ -84,3 +84,9 @@ def test_the_golden_items_have_their_values() -> None:
     for reward in (Bleu(), Bleu(tokenize="char", smooth_method="add-k"), Bleu(max_order=1, smooth_method="none")):
         scores = reward.score([Item("", item["completion"], item["reference"]) for item in golden.items])
         assert [score.value for score in scores] == pytest.approx(golden.values)
+
+
+def test_an_empty_reference_among_others_does_not_undo_the_brevity_penalty() -> None:
+    whole = "the cat sat on the mat today"
+    alone, beside = Bleu().score([Item("", "the", [whole]), Item("", "the", [whole, ""])])
+    assert beside.value == alone.value
