@@ -25,9 +25,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from reward_server.rewards import Item
 from reward_server.rewards.logprob_preference import LogprobPreference
 
-REPETITIONS = 3
+REPETITIONS = 5
 PREFIX, SUFFIX, PAIRS = 201, 68, 20
-SLOW_PAIRS = 1
+SLOW_PAIRS = 2
 """Pairs that the full calls are timed on, others in every repetition; every pair costs them the same."""
 RESULTS = Path(__file__).parent / "results" / "logprob_preference.json"
 WORDS = [f"w{number}" for number in range(5000)]

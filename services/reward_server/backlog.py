@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 Payload = TypeVar("Payload")
 Owner = TypeVar("Owner")
 
-WINDOW = 4
+WINDOW = 2
 """Calls' worth of tokens among which neighbours in length are looked for."""
 
 

@@ -117,8 +117,9 @@ class JobQueue:
         return {name: Owed(count, oldest[name]) for name, count in waiting.items() if name in oldest}
 
     async def ping(self) -> bool:
+        """Whether Redis answers, now and at the last look, and has room."""
         try:
-            return bool(await self.redis.ping())
+            return bool(await self.redis.ping()) and self._sweep.trouble is None
         except (RedisError, OSError):
             return False
 

@@ -56,7 +56,8 @@ def test_a_batch_stays_in_its_limits_unless_one_item_alone_is_larger(some: list[
     backlog = filled(some).backlog
     while len(backlog):
         distinct = {job.request.id: job.request.tokens for job in backlog.take(0.0, limit).batch}
-        padded, total = len(distinct) * max(distinct.values()), sum(distinct.values())
+        total = sum(distinct.values())
+        padded = limit.padded(len(distinct), max(distinct.values()), total)
         assert len(distinct) == 1 or padded <= limit.tokens
         assert padded <= max(limit.cheap, limit.padding * total + 1e-9)
 
