@@ -105,7 +105,7 @@ class Results:
         while True:
             try:
                 line = self._line()
-                line.send([*pushed, *stored, *ordered])
+                line.send([*stored, *ordered, *pushed])
                 answers = line.answers()
             except (RedisError, OSError) as error:
                 self._line().reset()
@@ -114,7 +114,7 @@ class Results:
                     raise  # not acknowledged: another worker gets the message
             else:
                 if ordered:
-                    self._bound(served, int(answers[-2]))
+                    self._bound(served, int(answers[-4]))
                 return
 
     def _bound(self, served: Served, kept: int) -> None:
