@@ -25,6 +25,9 @@ log = logging.getLogger("guerdon.jobs")
 SWEEP_S = 1.0
 """How often this process looks for work that others gave up, and whether a job that is waited for has ended."""
 
+SHORTEST_S = 0.01
+"""A job that cannot be admitted with less than this left has failed: no attempt would be answered in time."""
+
 Run = Callable[[str, ScoreRequest, float], Awaitable[bytes]]
 """Answers a tenant's request by a Unix time with the JSON of a ScoreResponse.
 
@@ -172,9 +175,10 @@ class Jobs:
             try:
                 return await self._run(tenant, request, deadline)
             except Unavailable:
-                if time.time() >= deadline:
+                left_s = deadline - time.time()
+                if left_s < SHORTEST_S:
                     raise
-                await asyncio.sleep(SWEEP_S)
+                await asyncio.sleep(min(SWEEP_S, left_s / 2))
 
     async def _finish(self, claim: Claim, state: str, field: str, value: bytes) -> None:
         while True:
