@@ -1,11 +1,16 @@
-"""What tests of several packages share: a policy so small that two steps of it cost seconds."""
+"""What tests of several packages share: a Valkey, and a policy so small that two steps of it cost seconds."""
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from local_stack.console import Console
+from local_stack.supervisor import Supervisor
+from local_stack.valkey import embedded, silence
 
 # How long an example takes says nothing on a machine that others use as well.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +29,21 @@ def _signals_as_in_a_terminal() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    valkey = embedded(tmp_path_factory.mktemp("valkey"))
+    supervisor = Supervisor(Console())
+    supervisor.watch(valkey.process)
+    try:
+        end = time.monotonic() + 30
+        while silence(valkey.url) is not None:
+            assert time.monotonic() < end, "Valkey does not come up"
+            time.sleep(0.01)
+        yield valkey.url
+    finally:
+        supervisor.stop()
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import sys
 # Before numpy is imported: with both cores busy, its threads make a small eigendecomposition take 200 times as long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from reward_server import log_lines, tracing
+from http_face import log_lines, tracing
+from http_face.drain import Server
 from reward_server.app import create_app
-from reward_server.drain import Server
 from reward_server.settings import Settings
 
 KEEP_ALIVE_S = 75
@@ -20,7 +20,7 @@ def main() -> int:
     try:
         settings = Settings()
         settings.refuse_to_be_open()
-        log_lines.configure(settings)
+        log_lines.configure(settings.log_format, settings.log_level)
         tracing.start("guerdon-reward-api")
         app = create_app(settings)
     except ValueError as error:

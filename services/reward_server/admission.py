@@ -7,19 +7,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from http_face.refused import Unavailable
+
 Lane = tuple[bool, str]
 """Whether it is bulk, and the run: runs share the workers fairly."""
 
 SHARE = 0.4
 """Of the time left, how much may be spent waiting in the queue by what is known when work is admitted."""
-
-
-class Unavailable(RuntimeError):
-    """Work cannot be admitted now; the message says why, `retry_after_s` when to ask again."""
-
-    def __init__(self, reason: str, retry_after_s: int = 1) -> None:
-        super().__init__(reason)
-        self.retry_after_s = retry_after_s
 
 
 @dataclass

@@ -12,29 +12,36 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 import guerdon
-from guerdon.messages import MAX_WAIT_S, Job, Readiness, RewardList, ScoreRequest, ScoreResponse
-from reward_server import catalog, garbage, refusals, tracing
-from reward_server.auth import Door
-from reward_server.body_limit import BodyLimit
+from guerdon.messages import MAX_WAIT_S, Job, Readiness, Refusal, RewardList, ScoreRequest, ScoreResponse
+from http_face import garbage, refusals, tracing
+from http_face.body_limit import BodyLimit
+from http_face.door import Door
+from http_face.hang_up import unless_gone
+from http_face.refusals import REFUSALS
+from http_face.refused import Refused, Unavailable
+from http_face.request_log import RequestLog, note
+from http_face.strict_json import StrictJsonRoute
+from reward_server import catalog
 from reward_server.cohort import Cohorts
-from reward_server.hang_up import unless_gone
-from reward_server.job_queue import JobQueue, Unavailable
+from reward_server.job_queue import JobQueue
 from reward_server.job_record import Limits, Record
 from reward_server.jobs import Jobs, job_id_of
 from reward_server.metrics import COHORTS, OWED
 from reward_server.quota import Quotas
-from reward_server.refusals import NO_JOB, REFUSALS
-from reward_server.request_log import RequestLog, note
 from reward_server.round_trips import RoundTrips
-from reward_server.scoring import Refused, Scoring, deadline_of
+from reward_server.scoring import Scoring, deadline_of
 from reward_server.settings import Settings
-from reward_server.strict_json import StrictJsonRoute
 from reward_server.tenants import Tenants
 from reward_server.turnstile import Turnstile
 from reward_server.work_queue import PersistentQueue
 
 NEARLY_FULL = 0.9
 """Of the most items in flight, from how many on no further requests should be sent here."""
+
+NO_JOB: dict[int | str, dict[str, Any]] = {
+    404: {"model": Refusal, "description": "There is no such job, or not any more"},
+    **{code: REFUSALS[code] for code in (401, 422, 503)},
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -58,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     refusals.install(app)
     app.add_middleware(Turnstile)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
-    app.add_middleware(Door, tenants=state.tenants)
+    app.add_middleware(Door, whose=state.tenants.whose)
     app.add_middleware(RequestLog)  # last: the outermost
     return app
 

@@ -10,7 +10,7 @@ import orjson
 from redis.exceptions import RedisError
 
 from guerdon.messages import Score
-from reward_server.admission import Unavailable
+from http_face.refused import Unavailable
 from reward_server.bells import Bell, Bells
 from reward_server.cohort_record import Answer, Cohort, CohortRecords, Patience
 from reward_server.cohort_scorer import ScoreGroup, Scorer

@@ -5,14 +5,7 @@ from dataclasses import dataclass
 
 from guerdon.messages import Group as WireGroup
 from guerdon.messages import Item
-
-
-class Refused(ValueError):
-    """The request as a whole is wrong. `field` names what, the message what would have worked."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(problem)
-        self.field = field
+from http_face.refused import Refused
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 from redis.exceptions import RedisError
 
-from reward_server.admission import Admission, Lane, Unavailable
+from http_face.refused import Unavailable
+from reward_server.admission import Admission, Lane
 from reward_server.boundary import Outcome
 from reward_server.broker import CANCELLED, celery_app
 from reward_server.cache import SUSPECT, Cache

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from guerdon.messages import ScoreRequest
-from reward_server.admission import Unavailable
+from http_face.refused import Refused, Unavailable
 from reward_server.content import canonical
-from reward_server.groups import Refused
 from reward_server.round_trips import Argument, RoundTrips, Script
 
 SCRIPT = Script.read("job.lua")

@@ -12,12 +12,11 @@ import orjson
 from redis.exceptions import RedisError
 
 from guerdon.messages import ScoreRequest
-from reward_server.admission import Unavailable
+from http_face.refused import Refused, Unavailable
+from http_face.request_ids import REQUEST_IDS
 from reward_server.bells import Bell, Bells
-from reward_server.groups import Refused
 from reward_server.job_record import Claim, JobRecords, Limits, Record
 from reward_server.leased import Lost, leased
-from reward_server.request_ids import REQUEST_IDS
 from reward_server.round_trips import RoundTrips
 
 log = logging.getLogger("guerdon.jobs")

@@ -3,28 +3,24 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from http_face.request_metrics import SECONDS
 from reward_server.memory import accelerators
 from reward_server.score_distribution import ScoreDistribution
 from reward_server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 ITEMS_PER_CALL = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 PADDING = (1.0, 1.02, 1.05, 1.1, 1.15, 1.25, 1.5, 2, 4)
 
-REQUESTS = Counter("guerdon_requests_total", "Answers by route and status code", ["route", "code"])
-REQUEST_SECONDS = Histogram("guerdon_request_seconds", "Time to answer", ["route"], buckets=SECONDS)
-REQUESTS_OPEN = Gauge("guerdon_requests_open", "Requests that have come and are not answered yet")
 HELD = Gauge("guerdon_held_requests", "Requests held until there is room for their items")
-REFUSED = Counter("guerdon_refused_total", "Requests refused, by reason", ["reason"])
 
 ITEMS = Counter("guerdon_items_total", "Scored items by reward and status", ["reward", "status"])
 CACHED = Counter("guerdon_cached_total", "Model results that came from the cache", ["reward"])
@@ -40,10 +36,6 @@ CALL_ITEMS = Histogram("guerdon_batch_items", "Items in one model call", ["rewar
 CALL_FILL = Histogram("guerdon_batch_fill", "Padded tokens of a model call / its budget", ["reward"], buckets=TENTHS)
 CALL_PADDING = Histogram("guerdon_batch_padding", "Padded tokens of a model call / tokens", ["reward"], buckets=PADDING)
 TOKENS = Counter("guerdon_model_tokens_total", "Tokens that went through a model", ["reward"])
-
-Reason = Literal["not_authorized", "too_large", "too_slow", "invalid", "quota", "overloaded", "unavailable"]
-REASONS: dict[int, Reason] = {401: "not_authorized", 403: "not_authorized", 408: "too_slow", 413: "too_large",
-                              422: "invalid", 429: "quota", 503: "unavailable"}  # fmt: skip
 
 
 def observe_call(reward: str, items: int, tokens: int, padded: int, seconds: float, budget: int) -> None:

@@ -8,22 +8,13 @@ from contextlib import asynccontextmanager
 
 from redis.exceptions import RedisError
 
-from reward_server.admission import Unavailable
-from reward_server.groups import Refused
+from http_face.refused import OverQuota, Refused, Unavailable
 from reward_server.round_trips import RoundTrips, Script
 from reward_server.tenants import Tenant
 
 SCRIPT = Script.read("quota.lua")
 GRACE_S = 10.0
 """How long after its deadline work that was never released is taken for gone, with the process that did it."""
-
-
-class OverQuota(Exception):
-    """A tenant has used up a limit of its own; `retry_after_s` says when to ask again."""
-
-    def __init__(self, reason: str, retry_after_s: int) -> None:
-        super().__init__(reason)
-        self.retry_after_s = retry_after_s
 
 
 class Quotas:

@@ -8,6 +8,7 @@ from functools import cached_property
 import orjson
 
 from guerdon.messages import Item, RewardScores, Score, ScoreRequest, ScoreResponse, Usage
+from http_face.refused import Refused
 from reward_server.catalog import Catalog, Served
 from reward_server.cohort import Cohorts
 from reward_server.cohort_record import Cohort
@@ -15,7 +16,7 @@ from reward_server.cohort_scorer import ScoreGroup
 from reward_server.concurrently import concurrently
 from reward_server.content import canonical, fields
 from reward_server.evaluation import Evaluation, Terms
-from reward_server.groups import Group, Refused, grouped
+from reward_server.groups import Group, grouped
 from reward_server.metrics import ITEMS, observe_scores
 from reward_server.work_queue import PersistentQueue, WorkQueue
 

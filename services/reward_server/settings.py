@@ -1,11 +1,12 @@
 """Every knob of the reward server, said once: name, type, default and meaning; the environment follows from it."""
 
-import ipaddress
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from http_face.loopback import loopback
 
 
 class Settings(BaseSettings):
@@ -118,18 +119,9 @@ class Settings(BaseSettings):
             ValueError: anybody could.
         """
         known = self.bearer is not None or self.tenants is not None
-        if not known and not self.allow_anonymous and not _loopback(self.host):
+        if not known and not self.allow_anonymous and not loopback(self.host):
             raise ValueError(
                 f"host {self.host} is reachable from other machines and there is no token: set GUERDON_REWARD_TOKEN "
                 "or GUERDON_REWARD_TENANTS, or GUERDON_REWARD_ALLOW_ANONYMOUS=true if something in front checks who "
                 "asks"
             )
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

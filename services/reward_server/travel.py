@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from reward_server import tracing
-from reward_server.request_ids import REQUEST_IDS, acceptable
+from http_face import tracing
+from http_face.request_ids import REQUEST_IDS, acceptable
 
 MOST = 16
 """Requests that one message names; it may hold items of more."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from guerdon.messages import Item, Score, ScoreRequest
+from http_face.refused import Refused
 from reward_server import memory
 from reward_server.boundary import out_of_memory
 from reward_server.catalog import Catalog, Served
@@ -13,7 +14,7 @@ from reward_server.content import fields
 from reward_server.golden import Expectation
 from reward_server.in_process import InProcess
 from reward_server.rewards import Reward
-from reward_server.scoring import Refused, Scoring
+from reward_server.scoring import Scoring
 
 DEADLINE_S = 600.0
 MEASURE_S = 0.5

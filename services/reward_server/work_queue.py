@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reward_server.admission import Unavailable
+from http_face.refused import Unavailable
 from reward_server.boundary import Outcome
 from reward_server.catalog import Served
 from reward_server.content import Fields

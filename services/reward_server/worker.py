@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
 from redis.exceptions import RedisError
 
-from reward_server import catalog, garbage, log_lines, tracing
+from http_face import garbage, log_lines, tracing
+from reward_server import catalog
 from reward_server.backlog import Limits
 from reward_server.batcher import Call
 from reward_server.broker import TASK, WORKERS, celery_app
@@ -237,7 +238,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Celery takes over: loading may be interrupted
     try:
         settings = Settings()
-        log_lines.configure(settings)
+        log_lines.configure(settings.log_format, settings.log_level)
         tracing.start("guerdon-reward-worker")
         serve_metrics(settings)
         if settings.threads is not None:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_server.admission import Admission, Lane, Pace, Unavailable
+from http_face.refused import Unavailable
+from reward_server.admission import Admission, Lane, Pace
 
 LANE: Lane = (False, "")
 

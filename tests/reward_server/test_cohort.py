@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from redis import asyncio as aioredis
 
 from guerdon.messages import Score
-from reward_server.admission import Unavailable
+from http_face.refused import Unavailable
 from reward_server.cohort import Cohorts
 from reward_server.cohort_record import Cohort, Patience
 from reward_server.round_trips import RoundTrips

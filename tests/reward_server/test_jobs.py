@@ -13,8 +13,7 @@ import pytest
 from redis import asyncio as aioredis
 
 from guerdon.messages import Item, Job, ScoreRequest
-from reward_server.admission import Unavailable
-from reward_server.groups import Refused
+from http_face.refused import Refused, Unavailable
 from reward_server.job_record import ALL, JobRecords, Limits, Record
 from reward_server.jobs import Jobs, job_id_of
 from reward_server.round_trips import RoundTrips

@@ -12,13 +12,13 @@ import pytest
 from guerdon.messages import Group as WireGroup
 from guerdon.messages import Item as WireItem
 from guerdon.messages import Score, ScoreRequest, ScoreResponse
-from reward_server.admission import Unavailable
+from http_face.refused import Refused, Unavailable
 from reward_server.boundary import Outcome, group_outcomes, outcomes
 from reward_server.catalog import Catalog, Served
 from reward_server.content import Fields, canonical
 from reward_server.groups import grouped
 from reward_server.rewards import Ask, Encoder, Inquiry, Item, Kind, Reward, Scope, Writer
-from reward_server.scoring import Refused, Scoring
+from reward_server.scoring import Scoring
 from reward_server.work_queue import PersistentQueue, Refusals
 
 

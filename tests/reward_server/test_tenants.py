@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from redis import asyncio as aioredis
 
-from reward_server.admission import Unavailable
-from reward_server.auth import bearer
+from http_face.door import bearer
+from http_face.refused import OverQuota, Refused, Unavailable
 from reward_server.catalog import ConfigError
-from reward_server.groups import Refused
-from reward_server.quota import OverQuota, Quotas
+from reward_server.quota import Quotas
 from reward_server.round_trips import RoundTrips
 from reward_server.settings import Settings
 from reward_server.tenants import Tenant, Tenants, digest, read

@@ -15,13 +15,12 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
-from reward_server import tracing
-from reward_server.request_ids import REQUEST_IDS
-from reward_server.settings import Settings
+from http_face import tracing
+from http_face.request_ids import REQUEST_IDS
 
-OURS = ("guerdon", "reward_server")
+OURS = ("guerdon", "http_face", "reward_server", "judge_server")
 WORDY = ("celery", "kombu", "asyncio")
 PLACEHOLDER = re.compile(r"%(\(\w+\))?[-#0 +]*\d*(\.\d+)?[a-zA-Z]")
 MOST_CAUSES, MOST_FRAMES = 5, 40
@@ -30,11 +29,11 @@ SIMPLE = re.compile(r"[\w.,:/+{}-]+", re.ASCII)
 log = logging.getLogger("guerdon.threads")
 
 
-def configure(settings: Settings) -> None:
-    """Write this process' log to stderr, in the format and from the level that the settings name."""
+def configure(log_format: Literal["text", "json"], log_level: str) -> None:
+    """Write this process' log to stderr, in that format and from that level on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter({"text": TextLine, "json": JsonLine}[settings.log_format]())
-    level = logging.getLevelNamesMapping()[settings.log_level]
+    handler.setFormatter({"text": TextLine, "json": JsonLine}[log_format]())
+    level = logging.getLevelNamesMapping()[log_level]
     logging.basicConfig(level=max(logging.WARNING, level), handlers=[handler], force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(level)

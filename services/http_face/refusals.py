@@ -8,11 +8,9 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from guerdon.messages import FieldProblem, Refusal
-from reward_server.admission import Unavailable
-from reward_server.groups import Refused
-from reward_server.hang_up import Gone
-from reward_server.quota import OverQuota
-from reward_server.request_log import UNANSWERED
+from http_face.hang_up import Gone
+from http_face.refused import OverQuota, Refused, Unavailable
+from http_face.request_log import UNANSWERED
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "No token, or not the right one"},
@@ -22,10 +20,6 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"model": Refusal, "description": "Cannot be admitted now; Retry-After says when to ask again"},
 }
 """What the documentation of a route that scores says of its refusals."""
-NO_JOB: dict[int | str, dict[str, Any]] = {
-    404: {"model": Refusal, "description": "There is no such job, or not any more"},
-    **{code: REFUSALS[code] for code in (401, 422, 503)},
-}
 
 
 def install(app: FastAPI) -> None:

@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guerdon.messages import Refusal
-from reward_server.metrics import REASONS, REFUSED, REQUEST_SECONDS, REQUESTS, REQUESTS_OPEN
-from reward_server.request_ids import REQUEST_IDS, request_id
-from reward_server.routes import Routes
-from reward_server.tracing import PROBES
+from http_face.request_ids import REQUEST_IDS, request_id
+from http_face.request_metrics import REASONS, REFUSED, REQUEST_SECONDS, REQUESTS, REQUESTS_OPEN
+from http_face.routes import Routes
+from http_face.tracing import PROBES
 
 log = logging.getLogger("guerdon.requests")
 
@@ -27,7 +27,7 @@ _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 def note(**facts: Any) -> None:
     """Add to the line about the request being served: counts and names (items, rewards, run, tenant), never texts.
 
-    `reason`, one of metrics.Reason, says why a request is refused where its status code says too little.
+    `reason`, one of request_metrics.Reason, says why a request is refused where its status code says too little.
     """
     if (known := _facts.get()) is not None:
         known.update({name: value for name, value in facts.items() if value is not None})

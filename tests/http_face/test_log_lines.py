@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_server import log_lines
-from reward_server.log_lines import JsonLine, TextLine
-from reward_server.request_ids import REQUEST_IDS, acceptable, request_id
+from http_face import log_lines
+from http_face.log_lines import JsonLine, TextLine
+from http_face.request_ids import REQUEST_IDS, acceptable, request_id
 
 FORMATTERS = [TextLine(), JsonLine()]
 CANARY = "canary-text"
@@ -134,15 +134,14 @@ def test_a_thread_that_ends_by_an_exception_says_so_without_its_message(caplog: 
     assert CANARY not in TextLine().format(record)
 
 
-def configured(**env: str) -> list[str]:
+def configured(log_format: str = "text", log_level: str = "INFO") -> list[str]:
     code = (
-        "import logging; from reward_server.settings import Settings; from reward_server import log_lines\n"
-        "log_lines.configure(Settings())\n"
+        "import logging; from http_face import log_lines\n"
+        f"log_lines.configure({log_format!r}, {log_level!r})\n"
         "for name in ('guerdon.x', 'reward_server.x', 'openai'):\n"
         "    for level in (10, 20, 30): logging.getLogger(name).log(level, 'level %d', level)"
     )
-    variables = {f"GUERDON_REWARD_{name.upper()}": value for name, value in env.items()}
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return ended.stderr.splitlines()
 
 

@@ -11,9 +11,9 @@ from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import REGISTRY
 from starlette.testclient import TestClient
 
-from reward_server.body_limit import BodyLimit
-from reward_server.log_lines import JsonLine
-from reward_server.request_log import RequestLog, note
+from http_face.body_limit import BodyLimit
+from http_face.log_lines import JsonLine
+from http_face.request_log import RequestLog, note
 from reward_server.travel import travelling
 
 CANARY = "canary-text"

@@ -6,12 +6,12 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from reward_server.hang_up import Gone, unless_gone
+from http_face.hang_up import Gone, unless_gone
 
 
 @pytest.fixture(autouse=True)
 def _watched_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reward_server.hang_up.LOOK_AFTER_S", 0)
+    monkeypatch.setattr("http_face.hang_up.LOOK_AFTER_S", 0)
 
 
 class Client:

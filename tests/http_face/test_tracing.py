@@ -12,9 +12,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 from starlette.testclient import TestClient
 
-from reward_server import tracing
-from reward_server.request_ids import REQUEST_IDS
-from reward_server.request_log import RequestLog
+from http_face import tracing
+from http_face.request_ids import REQUEST_IDS
+from http_face.request_log import RequestLog
 from reward_server.travel import MOST, arrived, travelling
 
 
@@ -139,7 +139,7 @@ def test_where_tracing_was_not_started_only_the_request_id_travels(http: TestCli
 def started(code: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Start tracing in a process of its own, with this environment and no other OpenTelemetry variable."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    command = f"from reward_server import tracing; from reward_server.travel import arrived\n{code}"
+    command = f"from http_face import tracing; from reward_server.travel import arrived\n{code}"
     return subprocess.run(
         [sys.executable, "-c", command], capture_output=True, text=True, env=clean | env, check=False, timeout=60
     )
