@@ -187,8 +187,11 @@ class GradeRequest(Message):
 
     @model_validator(mode="after")
     def _no_criterion_twice(self) -> Self:
-        if len({criterion.name for criterion in self.criteria}) != len(self.criteria):
+        names = {criterion.name for criterion in self.criteria}
+        if len(names) != len(self.criteria):
             raise ValueError("criteria names one criterion more than once")
+        if "explanation" in names:
+            raise ValueError("a criterion cannot be named explanation: that is where the judge gives its reasons")
         return self
 
 
