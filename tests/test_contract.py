@@ -12,10 +12,12 @@ from grpc_tools import protoc
 from pydantic import BaseModel, ValidationError
 
 import guerdon
-from guerdon import messages
+from guerdon import judge_messages, messages
 
-PROTO = Path(guerdon.__file__).parent / "v1" / "reward.proto"
+PROTOS = Path(guerdon.__file__).parent / "v1"
 EXAMPLES = Path(guerdon.__file__).parent / "examples"
+MODELS_OF = {"reward.proto": messages, "judge.proto": judge_messages}
+"""Which module says in pydantic what a .proto says."""
 MESSAGE_OF = {
     "score_request": "ScoreRequest",
     "group_request": "ScoreRequest",
@@ -25,17 +27,23 @@ MESSAGE_OF = {
     "reward_list": "RewardList",
     "readiness": "Readiness",
     "refusal": "Refusal",
+    "compare_request": "CompareRequest",
+    "compare_response": "CompareResponse",
+    "grade_request": "GradeRequest",
+    "grade_response": "GradeResponse",
+    "judge_list": "JudgeList",
+    "budget_list": "BudgetList",
+    "judge_readiness": "JudgeReadiness",
 }
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> descriptor_pool.DescriptorPool:
-    """The .proto as protoc reads it."""
-    out = tmp_path_factory.mktemp("proto") / "reward.pb"
+    """Every .proto as protoc reads it."""
+    out = tmp_path_factory.mktemp("proto") / "guerdon.pb"
     include = str(files("grpc_tools") / "_proto")
-    status = protoc.main(
-        ["protoc", f"-I{PROTO.parent}", f"-I{include}", f"--descriptor_set_out={out}", "--include_imports", str(PROTO)]
-    )
+    options = [f"-I{PROTOS}", f"-I{include}", f"--descriptor_set_out={out}", "--include_imports"]
+    status = protoc.main(["protoc", *options, *(str(PROTOS / name) for name in MODELS_OF)])
     assert status == 0
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file:
@@ -43,32 +51,56 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> descriptor_pool.Descriptor
     return pool
 
 
-def proto_messages(pool: descriptor_pool.DescriptorPool) -> dict[str, typing.Any]:
-    return dict(pool.FindFileByName("reward.proto").message_types_by_name)
+def proto_messages(pool: descriptor_pool.DescriptorPool, file: str) -> dict[str, typing.Any]:
+    return dict(pool.FindFileByName(file).message_types_by_name)
 
 
-def test_every_message_of_the_proto_is_a_pydantic_model_and_the_other_way_round(
-    pool: descriptor_pool.DescriptorPool,
-) -> None:
-    models = {
-        name
-        for name, value in vars(messages).items()
-        if isinstance(value, type) and issubclass(value, messages.Message) and value is not messages.Message
+def models_in(module: types.ModuleType) -> dict[str, type[BaseModel]]:
+    """The messages that a module itself defines, by name."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, messages.Message | messages.ChatMessage)
+        and value.__module__ == module.__name__
+        and value not in (messages.Message, messages.ChatMessage)
     }
-    assert models == set(proto_messages(pool))
 
 
-def test_every_message_has_the_same_fields_in_both(pool: descriptor_pool.DescriptorPool) -> None:
-    for name, descriptor in proto_messages(pool).items():
-        model: type[BaseModel] = getattr(messages, name)
-        assert list(model.model_fields) == [field.name for field in descriptor.fields], name
+MODELS = {name: model for module in MODELS_OF.values() for name, model in models_in(module).items()}
 
 
-def test_fields_have_the_same_shape_in_both(pool: descriptor_pool.DescriptorPool) -> None:
-    for name, descriptor in proto_messages(pool).items():
+def test_every_proto_has_its_module() -> None:
+    assert {path.name for path in PROTOS.glob("*.proto")} == set(MODELS_OF)
+
+
+@pytest.mark.parametrize("file", MODELS_OF)
+def test_every_message_of_the_proto_is_a_pydantic_model_and_the_other_way_round(
+    pool: descriptor_pool.DescriptorPool, file: str
+) -> None:
+    assert models_in(MODELS_OF[file]).keys() == proto_messages(pool, file).keys()
+
+
+@pytest.mark.parametrize("file", MODELS_OF)
+def test_every_message_has_the_same_fields_in_both(pool: descriptor_pool.DescriptorPool, file: str) -> None:
+    for name, descriptor in proto_messages(pool, file).items():
+        assert list(MODELS[name].model_fields) == [field.name for field in descriptor.fields], name
+
+
+@pytest.mark.parametrize("file", MODELS_OF)
+def test_fields_have_the_same_shape_in_both(pool: descriptor_pool.DescriptorPool, file: str) -> None:
+    for name, descriptor in proto_messages(pool, file).items():
         for field in descriptor.fields:
-            annotation = getattr(messages, name).model_fields[field.name].annotation
+            annotation = MODELS[name].model_fields[field.name].annotation
             assert shape_of_annotation(annotation) == shape_of_field(field), f"{name}.{field.name}"
+
+
+@pytest.mark.parametrize("file", MODELS_OF)
+def test_a_field_that_may_be_null_is_optional_in_the_proto(pool: descriptor_pool.DescriptorPool, file: str) -> None:
+    for name, descriptor in proto_messages(pool, file).items():
+        for field in descriptor.fields:
+            if type(None) in typing.get_args(MODELS[name].model_fields[field.name].annotation):
+                assert field.has_presence, f"{name}.{field.name}"
 
 
 def shape_of_field(field: typing.Any) -> str:
@@ -118,7 +150,7 @@ def test_an_example_reads_the_same_as_proto3_json_and_as_pydantic(
     pool: descriptor_pool.DescriptorPool, example: str
 ) -> None:
     text = (EXAMPLES / f"{example}.json").read_text()
-    model: type[BaseModel] = getattr(messages, MESSAGE_OF[example])
+    model: type[BaseModel] = MODELS[MESSAGE_OF[example]]
     proto = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"guerdon.v1.{MESSAGE_OF[example]}"))()
     json_format.Parse(text, proto, descriptor_pool=pool)
     through_proto = json_format.MessageToDict(
@@ -129,7 +161,7 @@ def test_an_example_reads_the_same_as_proto3_json_and_as_pydantic(
 
 @pytest.mark.parametrize("example", MESSAGE_OF)
 def test_what_pydantic_writes_proto3_json_reads(pool: descriptor_pool.DescriptorPool, example: str) -> None:
-    model: type[BaseModel] = getattr(messages, MESSAGE_OF[example])
+    model: type[BaseModel] = MODELS[MESSAGE_OF[example]]
     written = model.model_validate_json((EXAMPLES / f"{example}.json").read_text()).model_dump_json()
     proto = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"guerdon.v1.{MESSAGE_OF[example]}"))()
     json_format.Parse(written, proto, descriptor_pool=pool)

@@ -1,5 +1,6 @@
 """When to ask again, and what to raise when asking again cannot help."""
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -11,15 +12,19 @@ RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that another attempt can change. Everything else says the request itself is wrong."""
 
 
-class RewardServerError(RuntimeError):
-    """No scores came back; the message says why."""
+class ServerError(RuntimeError):
+    """No answer came back, neither scores nor verdicts; the message says why."""
 
 
-class Refused(RewardServerError):
+RewardServerError = ServerError
+"""Its name where rewards are asked for."""
+
+
+class Refused(ServerError):
     """The server understood the request and refuses it; asking again changes nothing.
 
     Attributes:
-        status_code: the HTTP status, e.g. 422 for an unknown reward.
+        status_code: the HTTP status, e.g. 422 for an unknown reward or judge.
     """
 
     def __init__(self, status_code: int, message: str) -> None:
@@ -27,11 +32,11 @@ class Refused(RewardServerError):
         self.status_code = status_code
 
 
-class Unreadable(RewardServerError):
+class Unreadable(ServerError):
     """An answer came that is none of this contract: a proxy's page, or another version of the server."""
 
 
-class Unreachable(RewardServerError):
+class Unreachable(ServerError):
     """The server could not be reached, or did not admit the request, before the deadline."""
 
 
@@ -39,14 +44,21 @@ class Unreachable(RewardServerError):
 class Attempts:
     """The retry rule: wait 0.1 s, doubled up to 5 s with jitter, or what Retry-After says, until the deadline.
 
-    Scores are keyed by content, so that asking twice never changes an answer.
+    Both servers keep what they have found under its content: asking twice neither changes an answer nor pays for it
+    again.
+
+    Attributes:
+        patience_s: a server that has not answered at all for so long is given up before the deadline.
+        silent_since: when the connection failed first, of the failures that have no answer between them.
     """
 
     url: str
     deadline_s: float
     clock: Callable[[], float] = time.monotonic
+    patience_s: float = math.inf
     tried: int = 0
     started: float = field(init=False)
+    silent_since: float | None = None
 
     def __post_init__(self) -> None:
         self.started = self.clock()
@@ -68,12 +80,21 @@ class Attempts:
         wait: float = min(5.0, 0.1 * 2 ** (self.tried - 1)) * random.uniform(0.5, 1.5)
         if isinstance(outcome, httpx.Response):
             wait = max(wait, retry_after_s(outcome))
-        if wait >= self.left_s:
+        if wait >= min(self.left_s, self._patience_left_s(outcome)):
             last = f"{type(outcome).__name__}: {outcome}"
             if isinstance(outcome, httpx.Response):
                 last = f"{outcome.status_code}: {reason(outcome)}"
-            raise Unreachable(f"{self.url}: no scores in {self.deadline_s:g} s ({self.tried} attempts); last: {last}")
+            given_s = min(self.deadline_s, self.patience_s) if self.silent_since is not None else self.deadline_s
+            raise Unreachable(f"{self.url}: no answer in {given_s:g} s ({self.tried} attempts); last: {last}")
         return wait
+
+    def _patience_left_s(self, outcome: httpx.Response | httpx.TransportError) -> float:
+        if isinstance(outcome, httpx.Response):
+            self.silent_since = None
+            return math.inf
+        if self.silent_since is None:
+            self.silent_since = self.clock()
+        return self.patience_s - (self.clock() - self.silent_since)
 
 
 def retry_after_s(response: httpx.Response) -> float:

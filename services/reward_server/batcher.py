@@ -64,7 +64,7 @@ class Submission(Generic[Result]):
 
 
 class Batcher(Generic[Payload, Result]):
-    """A thread that runs the model whenever there is work, on as much of it as fits one call.
+    """A thread that runs the model whenever there is work, on as much of it as fits one call; or several such threads.
 
     Args:
         run: the model; one result per payload, in order. It should not raise; if it does, the batch gets `broken`.
@@ -73,6 +73,8 @@ class Batcher(Generic[Payload, Result]):
         call_s: what a call should take at most, by what the last ones took: others wait as long as it lasts.
         watch: called after each call.
         clock: Unix time.
+        calls: how many may run side by side. More than one: they wait for others instead of computing, and what they
+            take is neither what a larger call would cost nor the model's time.
     """
 
     def __init__(
@@ -83,16 +85,19 @@ class Batcher(Generic[Payload, Result]):
         call_s: float = float("inf"),
         watch: Callable[[Call], None] = lambda call: None,
         clock: Callable[[], float] = time.time,
+        calls: int = 1,
     ) -> None:
         self._run, self._broken, self._watch, self._clock = run, broken, watch, clock
+        self._computes = calls == 1
         self.limits = limits
         self._call_s, self._token_s = call_s, 0.0
         self._backlog: Backlog[Payload, Submission[Result]] = Backlog()
         self._work = threading.Condition()
         self._closed = False
         self._padded = limits.tokens
-        self._thread = threading.Thread(target=self._loop, name="batcher", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._loop, name="batcher", daemon=True) for _ in range(calls)]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, requests: Sequence[Request[Payload]]) -> Submission[Result]:
         """Hand items over. Never blocks on the model."""
@@ -102,7 +107,7 @@ class Batcher(Generic[Payload, Result]):
             if self._closed:
                 raise RuntimeError("the batcher is closed")
             self._backlog.add(jobs)
-            self._work.notify()
+            self._work.notify_all()
         return submission
 
     def drop(self, submission: Submission[Result], ids: set[str]) -> None:
@@ -118,15 +123,16 @@ class Batcher(Generic[Payload, Result]):
 
     @property
     def alive(self) -> bool:
-        """Whether the thread still turns; a worker whose batcher died would take work and answer none."""
-        return self._thread.is_alive()
+        """Whether every thread still turns; a worker whose batcher died would take work and answer none."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
         """Finish what waits, then stop."""
         with self._work:
             self._closed = True
-            self._work.notify()
-        self._thread.join()
+            self._work.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _loop(self) -> None:
         while True:
@@ -141,7 +147,7 @@ class Batcher(Generic[Payload, Result]):
                 self._answer(batch)
 
     def _next_limits(self) -> Limits:
-        if not self._token_s:
+        if not (self._token_s and self._computes):
             return self.limits
         return self.limits._replace(tokens=int(min(self.limits.tokens, max(1.0, self._call_s / self._token_s))))
 
@@ -160,7 +166,7 @@ class Batcher(Generic[Payload, Result]):
         seconds = time.perf_counter() - started
         self._token_s = (self._token_s + seconds / padded) / 2 if self._token_s else seconds / padded
         for submission, jobs in _by_owner(batch):
-            share = seconds * sum(job.request.tokens for job in jobs) / max(1, tokens)
+            share = seconds * self._computes * sum(job.request.tokens for job in jobs) / max(1, tokens)
             submission.settle([(job.index, results[job.request.id]) for job in jobs], share)
         self._watch(Call(len(distinct), tokens, padded, seconds))
 

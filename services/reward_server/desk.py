@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from guerdon.messages import Score
@@ -57,13 +58,19 @@ class Desk:
         watch: Callable[[str, Call], None],
     ) -> None:
         self.served = served
-        self._quarantine = quarantine
+        calls = served.kind.calls_at_once()
+        # What only waits for others takes no process down: it need neither be alone nor keep a suspect waiting.
+        self._company: Callable[[], AbstractContextManager[None]] = quarantine.company if calls == 1 else nullcontext
+        self._alone: Callable[[], AbstractContextManager[None]] = quarantine.alone if calls == 1 else nullcontext
+        if calls > 1 and served.scope == "group":  # groups of one call are scored one after the other
+            limits = limits._replace(tokens=1)
         self.batcher: Batcher[Payload, Outcome] = Batcher(
             self._in_company,
             lambda error: _failed(failure(error)),
             limits,
             call_s,
             lambda call: watch(served.name, call),
+            calls=calls,
         )
 
     def load(self) -> None:
@@ -106,7 +113,7 @@ class Desk:
     def answer_alone(self, message: dict[str, Any], started: Callable[[], None]) -> Iterator[Part]:
         """Run each item by itself, while nothing else runs in this process; `started` is called when it is so."""
         for one, fields, deadline in message["jobs"]:
-            with self._quarantine.alone():
+            with self._alone():
                 if deadline > time.time():
                     started()
                     yield Part([(one, self._run_alone(fields))])
@@ -121,7 +128,7 @@ class Desk:
         return outcome
 
     def _in_company(self, payloads: list[Payload]) -> list[Outcome]:
-        with self._quarantine.company():
+        with self._company():
             return self._run(payloads)
 
     def _run(self, payloads: list[Payload]) -> list[Outcome]:
@@ -166,7 +173,7 @@ class Desk:
     def _prepare(self, payloads: Sequence[Payload]) -> None:
         """Tokenise all at once; what cannot be is left as it is, for the model's call to fail alone."""
         items = [item for payload in payloads for item in payload]
-        with self._quarantine.company():
+        with self._company():
             try:
                 self.served.kind.prepare(items)
             except Exception:  # noqa: BLE001 - one of them; the others must not suffer

@@ -153,7 +153,7 @@ class Outbox:
         for key in sorted(self._lanes, key=lambda key: (key.bulk, self._lanes[key].turn)):
             lane = self._lanes[key]
             if lane.jobs and lane.out < self._run_messages:
-                jobs = self._cut(lane, 1 if key.suspect else self._size(key.reward))
+                jobs = self._cut(lane, 1 if key.suspect else self._size(lane.jobs[0].served))
                 if jobs:
                     return self._sent(key, jobs)
             if not lane.jobs and not lane.out:
@@ -182,6 +182,8 @@ class Outbox:
                 space -= len(job.content)
         return jobs
 
-    def _size(self, reward: str) -> int:
-        known = self._item_s.get(reward)
+    def _size(self, served: Served) -> int:
+        if served.kind.calls_at_once() > 1:  # there is no model to share; fewer messages wait on a worker's threads
+            return self._message_items
+        known = self._item_s.get(served.name)
         return min(self._message_items, FIRST_ITEMS if known is None else max(1, int(self._message_s / known)))

@@ -194,5 +194,5 @@ def test_the_client_returns_scores_and_raises_what_the_server_refuses(stack: Sta
 
 def test_the_client_gives_up_at_its_deadline_when_nobody_listens() -> None:
     request = ScoreRequest(rewards=["length"], items=[Item(completion="ok")], deadline_s=0.5)
-    with RewardClient("http://127.0.0.1:9") as client, pytest.raises(Unreachable, match="no scores in"):
+    with RewardClient("http://127.0.0.1:9") as client, pytest.raises(Unreachable, match="no answer in"):
         client.score(request)

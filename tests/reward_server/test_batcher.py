@@ -145,3 +145,33 @@ def test_the_models_time_is_shared_out_by_tokens() -> None:
         answered(submission)
     batcher.close()
     assert large.model_s == pytest.approx(9 * small.model_s)
+
+
+def test_calls_that_wait_run_side_by_side_and_their_time_is_nobodys() -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    def wait(payloads: list[str]) -> list[str]:
+        both.wait()  # returns only when two calls are under way
+        return payloads
+
+    batcher = Batcher(wait, broken=repr, limits=Limits(1), call_s=1e-9, clock=lambda: 0, calls=2)
+    submission = batcher.submit([request(name, name) for name in "abcd"])
+    assert answered(submission) == ["a", "b", "c", "d"]
+    assert submission.model_s == 0
+    assert batcher.alive
+    batcher.close()
+    assert not batcher.alive
+
+
+def test_calls_that_wait_are_not_made_smaller_because_they_take_long() -> None:
+    sizes: list[int] = []
+
+    def wait(payloads: list[str]) -> list[str]:
+        sizes.append(len(payloads))
+        return payloads
+
+    batcher = Batcher(wait, broken=repr, limits=Limits(8), call_s=1e-9, clock=lambda: 0, calls=2)
+    for _ in range(3):
+        answered(batcher.submit([request(str(index), "x") for index in range(8)]))
+    batcher.close()
+    assert sizes == [8, 8, 8]

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from reward_server.check import main
+from reward_server.rewards.models import judge_server
 
 Write = Callable[[str], str]
 
 
 @pytest.fixture(autouse=True)
-def _without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+def _without_redis_or_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUERDON_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("GUERDON_JUDGE_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr(judge_server, "PATIENCE_S", 0.1)
 
 
 @pytest.fixture
@@ -41,10 +44,14 @@ def checked(capsys: pytest.CaptureFixture[str]) -> Callable[[str], tuple[int, di
     return run
 
 
-def test_every_kinds_own_golden_items_score_as_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--json"]) == 0
+def test_every_kinds_own_golden_items_score_as_it_says_and_a_judge_that_is_not_there_is_missed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", "--json"]) == 1
     trials = json.loads(capsys.readouterr().out)["served"]
-    assert [one["name"] for one in trials if one["problems"]] == []
+    problems = {one["name"]: one["problems"] for one in trials if one["problems"]}
+    assert problems.keys() == {"judge"}
+    assert all("judge_transport" in one and "GUERDON_JUDGE_URL" in one for one in problems["judge"])
     assert [one["name"] for one in trials if one["golden"] == "ok" and not one["items_per_s"]] == []
 
 

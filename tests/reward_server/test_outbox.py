@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from reward_server import catalog
 from reward_server.outbox import FIRST_ITEMS, MESSAGE_BYTES, Message, Outbox, Pending
 
-SERVED = list(catalog.load().rewards.values())[:2]
+REWARDS = catalog.load().rewards
+SERVED = [*list(REWARDS.values())[:2], REWARDS["judge"]]
 
 
 def pending(one: str, run: str = "", bulk: bool = False, reward: int = 0, content: bytes = b"{}") -> Pending:
@@ -116,3 +117,10 @@ def test_requests_that_share_a_message_accompany_it_once_each() -> None:
     box.put(jobs)
     [message] = available(box)
     assert message.travelling() == [{"request_id": "a"}]
+
+
+def test_what_waits_for_a_server_goes_in_few_messages_however_long_it_takes() -> None:
+    box = outbox(message_items=200)
+    box.learn("judge", 1, 60.0)
+    box.put([pending(str(index), reward=2) for index in range(300)])
+    assert [len(message.jobs) for message in available(box)] == [200, 100]

@@ -160,6 +160,13 @@ class Kind(BaseModel):
         """Return the tokens one prepared item costs the model; batches are filled to a budget of them."""
         return 1 + (len(item.prompt) + len(item.completion)) // 4
 
+    def calls_at_once(self) -> int:
+        """Return how many calls may run side by side, on threads; for kinds that wait for a server, not for a model.
+
+        With more than one, a call that waits long keeps nobody else waiting, and its time counts as no model's.
+        """
+        return 1
+
 
 class Reward(Kind):
     """A kind that scores completions.
