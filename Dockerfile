@@ -1,11 +1,12 @@
-# Two images from one file: docker build --target reward -t guerdon-reward .
-#                           docker build --target trainer -t guerdon-trainer .
+# Three images from one file: docker build --target reward -t guerdon-reward .
+#                             docker build --target judge -t guerdon-judge .
+#                             docker build --target trainer -t guerdon-trainer .
 
 FROM python:3.11-slim AS base
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # One user in all images, with a number that a volume's owner can be set to. Its cache is the only place it fills.
 RUN useradd --system --uid 10001 --create-home --home-dir /home/guerdon guerdon \
-    && install -d -o guerdon -g guerdon /cache /runs
+    && install -d -o guerdon -g guerdon /cache /ledger /runs
 ENV HOME=/home/guerdon XDG_CACHE_HOME=/cache HF_HOME=/cache/huggingface PATH=/opt/guerdon/bin:$PATH
 WORKDIR /home/guerdon
 
@@ -27,6 +28,12 @@ COPY . .
 RUN /opt/guerdon/bin/pip wheel --no-deps --wheel-dir /wheels . \
     && /opt/guerdon/bin/pip install --no-deps /wheels/*.whl
 
+FROM build AS build-judge
+RUN python -c "$NEEDS" judge > needs.txt && /opt/guerdon/bin/pip install -r needs.txt
+COPY . .
+RUN /opt/guerdon/bin/pip wheel --no-deps --wheel-dir /wheels . \
+    && /opt/guerdon/bin/pip install --no-deps /wheels/*.whl
+
 FROM build AS build-trainer
 RUN python -c "$NEEDS" trainer evaluation > needs.txt && /opt/guerdon/bin/pip install -r needs.txt
 COPY . .
@@ -43,6 +50,18 @@ ENV GUERDON_REWARD_PORT=8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['GUERDON_REWARD_PORT'] + '/healthz', timeout=4)"]
 CMD ["python", "-m", "reward_server"]
+
+# No model and no torch in it: it asks those of others.
+FROM base AS judge
+COPY --from=build-judge /opt/guerdon /opt/guerdon
+USER 10001
+EXPOSE 8001
+# To be reached from outside its container it needs GUERDON_JUDGE_HOST=0.0.0.0, and with it a token.
+ENV GUERDON_JUDGE_PORT=8001 GUERDON_JUDGE_LEDGER=/ledger/judge-ledger.sqlite3
+VOLUME /ledger
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['GUERDON_JUDGE_PORT'] + '/healthz', timeout=4)"]
+CMD ["python", "-m", "judge_server"]
 
 # docker run … guerdon-trainer RUN.toml --reward-url …
 FROM base AS trainer

@@ -1,8 +1,6 @@
-"""The reward server, its worker and Redis as processes on this machine, for as long as a `with` block lasts."""
+"""The servers, the worker and Redis as processes on this machine, for as long as a `with` block lasts."""
 
-import errno
 import os
-import socket
 import sys
 import time
 from dataclasses import dataclass, field
@@ -11,8 +9,10 @@ from typing import Self
 
 import httpx
 
+from local_stack.address import LOOPBACK, refuse_taken, url_of
 from local_stack.console import Console
 from local_stack.failure import StackError
+from local_stack.judge import LocalJudge, local_judge, missing_packages
 from local_stack.process import Process
 from local_stack.restarts import Restarts
 from local_stack.run_directory import new_run_directory
@@ -38,14 +38,21 @@ class Stack:
     config: Path | None = None
     """A rewards.toml."""
     data: Path | None = None
-    """Keep what the embedded Redis holds in this directory."""
+    """Keep what the embedded Redis holds, and the judge's ledger, in this directory."""
+    reward: bool = True
+    """Run the reward server, with its worker and Redis."""
     worker: bool = True
     workers: int = 1
     """Worker processes, where `worker` is true; each loads every model."""
     threads: int | None = None
     """CPU threads of the worker's models; GUERDON_REWARD_THREADS overrides it."""
+    judge: bool = False
+    """Run the judge server, with the embedded model if one of its judges asks that."""
+    judge_port: int = 0
+    judges: Path | None = None
+    """A judges.toml."""
     env: dict[str, str] = field(default_factory=dict)
-    """Further settings of the API and the worker, e.g. {"GUERDON_REWARD_CACHE": "false"}."""
+    """Further settings of all processes, e.g. {"GUERDON_REWARD_CACHE": "false"}."""
     directory: Path | None = None
     """Where logs go; None: a new directory under the user's cache."""
     ready_s: float = 180.0
@@ -57,6 +64,8 @@ class Stack:
     def __post_init__(self) -> None:
         self.password_file: Path | None = None
         self.processes: dict[str, Process] = {}
+        self.local_judge: LocalJudge | None = None
+        self._heartbeats: list[Path] = []
         self._supervisor = Supervisor(self.console, self.restarts)
 
     def __enter__(self) -> Self:
@@ -68,8 +77,13 @@ class Stack:
 
     @property
     def url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        """Where the reward server is reached."""
+        return url_of(self.host, self.port)
+
+    @property
+    def judge_url(self) -> str | None:
+        """Where the judge server is reached; None without one."""
+        return self.local_judge.url if self.local_judge else None
 
     @property
     def failure(self) -> str | None:
@@ -93,17 +107,38 @@ class Stack:
         self._supervisor.stop()
 
     def _start(self) -> None:
-        self.port = self.port or free_port(self.host)
-        refuse_taken(self.host, self.port)
-        self.directory = self.directory or new_run_directory()
-        self.directory.mkdir(parents=True, exist_ok=True)
-        env = self._environment(self._start_redis(self.directory))
-        self._watch(Process("reward-api", API, self.directory / "reward-api.log", env))
-        self._heartbeats: list[Path] = []
-        for number in range(1, self.workers + 1 if self.worker else 1):
-            self._start_worker("reward-worker" if number == 1 else f"reward-worker-{number}", self.directory, env)
+        if self.reward:
+            self.port = self.port or free_port(self.host)
+            refuse_taken(self.host, self.port, "--port")
+        directory = self.directory = self.directory or new_run_directory()
+        directory.mkdir(parents=True, exist_ok=True)
+        if self.judge:
+            self.local_judge = self._judge(directory)
+        redis_url = self._start_redis(directory) if self.reward else None  # the first: all others are stopped before
+        for process in self.local_judge.processes if self.local_judge else []:
+            self._watch(process)
+        if redis_url is not None:
+            self._start_reward(directory, self._environment(redis_url))
         self._wait_until_serving()
         self._supervisor.lenient.set()
+
+    def _start_reward(self, directory: Path, env: dict[str, str]) -> None:
+        self._watch(Process("reward-api", API, directory / "reward-api.log", env))
+        for number in range(1, self.workers + 1 if self.worker else 1):
+            self._start_worker("reward-worker" if number == 1 else f"reward-worker-{number}", directory, env)
+
+    def _judge(self, directory: Path) -> LocalJudge:
+        if missing := missing_packages():
+            raise StackError(
+                f"the judge server needs packages that are not installed here: {', '.join(missing)}\n"
+                "Install them with:  pip install 'guerdon[judge]'"
+            )
+        # Beyond loopback it wants a token of its own; to share a machine's rewards is no wish to share its judges.
+        shared = self.host in LOOPBACK or os.environ.get("GUERDON_JUDGE_TOKEN")
+        host = self.host if shared else "127.0.0.1"
+        port = self.judge_port or free_port(host)
+        refuse_taken(host, port, "--judge-port")
+        return local_judge(directory, host, port, url_of(host, port), self.judges, self.data, self.env)
 
     def _start_worker(self, name: str, directory: Path, env: dict[str, str]) -> None:
         heartbeat = directory / f"{name}.heartbeat"
@@ -133,6 +168,8 @@ class Stack:
             "GUERDON_REWARD_HOST": self.host,
             "GUERDON_REWARD_PORT": str(self.port),
         }
+        if self.judge_url is not None:
+            ours["GUERDON_JUDGE_URL"] = self.judge_url
         if self.config is not None:
             ours["GUERDON_REWARD_CONFIG"] = str(self.config.resolve())
         return ours | self.env
@@ -161,6 +198,10 @@ class Stack:
 
     def _missing(self, client: httpx.Client) -> str | None:
         """Return what is not serving yet."""
+        waited = self._missing_reward(client) if self.reward else None
+        return waited or (self.local_judge.missing(client) if self.local_judge else None)
+
+    def _missing_reward(self, client: httpx.Client) -> str | None:
         try:
             body = client.get(f"{self.url}/readyz").json()
         except (httpx.HTTPError, ValueError):
@@ -170,16 +211,3 @@ class Stack:
         if not all(heartbeat.exists() for heartbeat in self._heartbeats):  # written once the models are loaded
             return "reward-worker (it loads its models)"
         return None
-
-
-def refuse_taken(host: str, port: int) -> None:
-    try:
-        # Not left to the API: readiness would then be asked of whatever else is listening there.
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise StackError(
-                f"port {port} on {host} is in use. Stop what uses it, or take another: --port {port + 1} "
-                "(--port 0 picks a free one)"
-            ) from None
-        raise StackError(f"cannot listen on {host} port {port}: {error.strerror}") from None

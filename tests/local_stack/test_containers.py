@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from pydantic_settings import EnvSettingsSource
 
+from judge_server.settings import Settings as JudgeSettings
 from reward_server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +25,7 @@ every_service = pytest.mark.parametrize("name", SERVICES)
 
 
 def test_the_services_are_those_of_the_design() -> None:
-    assert {"redis", "reward-api", "reward-worker", "trainer"} <= SERVICES.keys()
+    assert {"redis", "reward-api", "reward-worker", "judge", "trainer"} <= SERVICES.keys()
 
 
 @every_service
@@ -88,21 +90,54 @@ def test_a_service_of_the_server_starts_with_the_settings_it_is_given(
     assert Settings().redis_url.get_secret_value() == "redis://:something@redis:6379/0"
 
 
+def test_the_judge_starts_with_the_settings_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {key: re.sub(r"\$\{.*?\}", "something", value) for key, value in SERVICES["judge"]["environment"].items()}
+    for key in [key for key in os.environ if key.startswith("GUERDON_")]:
+        monkeypatch.delenv(key)
+    for key, value in given.items():
+        monkeypatch.setenv(key, value)
+    settings = JudgeSettings()
+    settings.refuse_to_be_open()
+    assert (settings.bearer, settings.port) == ("something", 8001)
+    assert any(volume.partition(":")[2] == str(Path(settings.ledger).parent) for volume in SERVICES["judge"]["volumes"])
+
+
+def test_a_worker_finds_the_judge_by_its_name_and_port() -> None:
+    worker, judge = SERVICES["reward-worker"], SERVICES["judge"]
+    assert worker["environment"]["GUERDON_JUDGE_URL"] == f"http://judge:{judge['environment']['GUERDON_JUDGE_PORT']}"
+    assert set(worker["networks"]) & set(judge["networks"])
+
+
+def test_there_is_no_torch_in_the_image_of_the_judge() -> None:
+    stage = DOCKERFILE.partition("FROM build AS build-judge\n")[2].partition("\nFROM ")[0]
+    assert re.findall(r'\$NEEDS" (.*?) >', stage) == ["judge"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = {re.split(r"[^\w-]", need)[0] for need in extras["judge"]}
+    assert {"openai", "together", "sqlalchemy"} <= names
+    assert not names & {"torch", "transformers", "guerdon"}
+
+
 def setting_names() -> Iterator[str]:
-    source = EnvSettingsSource(Settings)
-    for name, field in Settings.model_fields.items():
-        yield from (alias.upper() for _, alias, _ in source._extract_field_info(field, name))
+    for settings in (Settings, JudgeSettings):
+        source = EnvSettingsSource(settings)
+        for name, field in settings.model_fields.items():
+            yield from (alias.upper() for _, alias, _ in source._extract_field_info(field, name))
+    yield "GUERDON_JUDGE_URL"  # read by the reward that asks the judge
 
 
-def test_the_api_beyond_loopback_needs_a_token_and_the_compose_file_insists_on_one() -> None:
-    environment = SERVICES["reward-api"]["environment"]
-    assert environment["GUERDON_REWARD_HOST"] == "0.0.0.0"
-    assert environment["GUERDON_REWARD_TOKEN"].startswith("${GUERDON_REWARD_TOKEN:?")
+def test_servers_beyond_loopback_need_a_token_and_the_compose_file_insists_on_one() -> None:
+    for name, kind in (("reward-api", "REWARD"), ("judge", "JUDGE")):
+        environment = SERVICES[name]["environment"]
+        assert environment[f"GUERDON_{kind}_HOST"] == "0.0.0.0"
+        assert environment[f"GUERDON_{kind}_TOKEN"].startswith(f"${{GUERDON_{kind}_TOKEN:?")
 
 
-def test_only_the_api_is_published_and_only_on_loopback() -> None:
+def test_only_the_servers_are_published_and_only_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"reward-api": ["${GUERDON_PUBLISH:-127.0.0.1:8000}:8000"]}
+    assert published == {
+        "reward-api": ["${GUERDON_PUBLISH:-127.0.0.1:8000}:8000"],
+        "judge": ["${GUERDON_JUDGE_PUBLISH:-127.0.0.1:8001}:8001"],
+    }
 
 
 def test_redis_is_reached_by_the_server_and_its_workers_alone() -> None:
@@ -148,12 +183,12 @@ def test_gpus_are_reserved_for_services_that_exist() -> None:
 
 def test_each_built_service_has_its_target_in_the_dockerfile() -> None:
     targets = {service["build"]["target"] for service in SERVICES.values() if "build" in service}
-    assert targets == {"reward", "trainer"}
+    assert targets == {"reward", "judge", "trainer"}
     assert all(f" AS {target}\n" in DOCKERFILE for target in targets)
 
 
 def test_the_images_run_as_a_user_who_is_not_root_and_in_exec_form() -> None:
-    for target in ("reward", "trainer"):
+    for target in ("reward", "judge", "trainer"):
         stage = re.search(rf"^FROM base AS {target}$(.*?)(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL)
         assert stage
         assert "\nUSER 10001\n" in stage[1]
