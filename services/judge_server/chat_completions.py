@@ -1,0 +1,106 @@
+"""Speak the chat-completions protocol: a call becomes a request body, and the answer's bytes a reply."""
+
+import asyncio
+import ipaddress
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from judge_server.chat_answer import read_answer
+from judge_server.clients import Clients
+from judge_server.judges import Judge
+from judge_server.llm import Call, CallFailed, Reply
+from judge_server.provider_errors import Place, explained, refused_field
+
+log = logging.getLogger("guerdon.judge")
+
+CONNECT_S = 10.0
+"""An address where nothing answers is known by then, whatever the timeout of the call."""
+DISPENSABLE: Mapping[str, tuple[str, ...]] = {
+    "response_format": ("response_format", "json_schema", "json schema", "structured output", "guided", "grammar"),
+    "logprobs": ("logprobs",),
+    "seed": ("seed",),
+    "temperature": ("temperature",),
+    "top_p": ("top_p",),
+}
+"""Fields that a server may refuse and do without, and the words by which its refusal shows."""
+
+
+def is_local(url: str | None) -> bool:
+    host = urlsplit(url or "").hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class ChatCompletions:
+    """A Backend over one model of one server.
+
+    Args:
+        clients: of the provider's own package, without retries.
+        limit: what the server calls the limit on the completion.
+        ask_logprobs: how so many alternatives of each token are asked for.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        url: str,
+        clients: Clients,
+        limit: str = "max_tokens",
+        ask_logprobs: Callable[[int], dict[str, Any]] = lambda top: {"logprobs": True, "top_logprobs": top},
+    ) -> None:
+        self._judge, self._clients = judge, clients
+        self._limit, self._ask_logprobs = limit, ask_logprobs
+        self._place = Place(judge.name, url, judge.model, judge.key_env, judge.key)
+        self._without: set[str] = set()
+
+    async def ask(self, call: Call, timeout_s: float) -> Reply:
+        """Send a call; fields that the server turns out not to know are left out, now and from now on."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout_s):  # of the whole answer, not of each of its bytes
+                return read_answer(await self._sent(call), self._place, call)
+        except TimeoutError:
+            waited = time.monotonic() - began
+            why = f"{self._place.name}: no answer within {waited:.3g} s"
+            raise CallFailed("judge_timeout", why, retriable=True, sent=True) from None
+
+    async def close(self) -> None:
+        await self._clients.close()
+
+    async def _sent(self, call: Call) -> bytes:
+        while True:
+            body = self._body(call)
+            try:
+                return await self._clients.create(**body)
+            except Exception as error:  # the boundary to somebody else's package
+                field = refused_field(error, {name: DISPENSABLE[name] for name in DISPENSABLE if name in body})
+                if field is None:
+                    raise explained(error, self._place, call) from error
+                self._do_without(field)
+
+    def _do_without(self, field: str) -> None:
+        if field not in self._without:
+            self._without.add(field)
+            log.warning("%s refuses `%s`; it is asked without from now on", self._judge.name, field)
+
+    def _body(self, call: Call) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self._judge.model,
+            "messages": [{"role": role, "content": content} for role, content in call.turns],
+            self._limit: call.max_tokens,
+            "temperature": call.temperature,
+            "top_p": call.top_p,
+        }
+        if call.seed is not None:
+            body["seed"] = call.seed + call.sample
+        if call.schema is not None:
+            schema = {"name": "verdict", "schema": call.schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if call.top_logprobs and "logprobs" not in self._without:
+            body |= self._ask_logprobs(call.top_logprobs)
+        return {name: value for name, value in body.items() if name not in self._without}

@@ -1,0 +1,189 @@
+"""A budget is never exceeded, and nothing is refused that would fit."""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.judge_server.loopback import Behaviour, Loopback
+from tests.judge_server.one_judge import PRICES, judge, opened, question
+
+from guerdon.judge_messages import Allowance
+from judge_server.accounts import Account, Amount, Hold, Limit, Standing
+from judge_server.budget import most
+from judge_server.ledger import Sums
+from judge_server.redis_scripts import Scripts
+from judge_server.shared_accounts import SharedBooks
+
+
+def random_costs(loopback: Loopback, seed: int = 0) -> None:
+    chance = random.Random(seed)
+    loopback.behave = lambda _body, _number: Behaviour(
+        usage=(chance.randint(1, 40), chance.randint(1, 20)), latency_s=chance.choice([0.0, 0.005])
+    )
+
+
+@pytest.mark.parametrize("concurrency", [1, 8, 64])
+@pytest.mark.parametrize("allowance", [Allowance(cost=1.0), Allowance(tokens=900)])
+def test_a_run_spends_no_more_than_its_allowance(
+    loopback: Loopback, tmp_path: Path, concurrency: int, allowance: Allowance
+) -> None:
+    random_costs(loopback)
+
+    async def go() -> None:
+        async with opened(judge(loopback.url, concurrency=concurrency), tmp_path) as calls:
+            outcomes = await calls.ask_all([question(f"{n}") for n in range(100)], allowance=allowance)
+            cost = sum(outcome.cost for outcome in outcomes)
+            tokens = sum(outcome.prompt_tokens + outcome.completion_tokens for outcome in outcomes)
+            most_of_one = most(calls.judge, question("99"))
+            if allowance.cost is not None:
+                assert allowance.cost - most_of_one.nanos / 1e9 < cost <= allowance.cost
+            if allowance.tokens is not None:
+                assert allowance.tokens - most_of_one.tokens < tokens <= allowance.tokens
+            stopped = [outcome.failure.status for outcome in outcomes if outcome.failure]
+            assert stopped == ["judge_budget"] * len(stopped)
+            assert len(stopped) == 100 - loopback.answered
+            budget = (await calls.calls.budgets("r"))[0]
+            assert budget.spent_cost == pytest.approx(cost)
+            assert budget.reserved_cost == 0
+
+    asyncio.run(go())
+
+
+def test_two_replicas_share_a_budget(loopback: Loopback, tmp_path: Path, valkey_url: str) -> None:
+    random_costs(loopback)
+
+    async def go() -> None:
+        one = judge(loopback.url, name="shared", concurrency=8, budget=Allowance(cost=1.0))
+        async with (
+            opened(one, tmp_path, redis_url=valkey_url) as left,
+            opened(one, tmp_path, redis_url=valkey_url, ledger=str(tmp_path / "right.sqlite3")) as right,
+        ):
+            sides = await asyncio.gather(
+                left.ask_all([question(f"left {n}") for n in range(50)]),
+                right.ask_all([question(f"right {n}") for n in range(50)]),
+            )
+            cost = sum(outcome.cost for side in sides for outcome in side)
+            assert 1.0 - most(one, question("right 99")).nanos / 1e9 < cost <= 1.0
+            budget = (await left.calls.budgets(None))[0]
+            assert budget.spent_cost == pytest.approx(cost)
+            assert (budget.reserved_cost, budget.reserved_tokens) == (0, 0)
+            assert (await right.calls.budgets(None))[0] == budget
+
+    asyncio.run(go())
+
+
+def test_what_redis_forgot_is_known_from_the_ledger(loopback: Loopback, tmp_path: Path, valkey_url: str) -> None:
+    async def go() -> None:
+        one = judge(loopback.url, name="forgotten", budget=Allowance(tokens=170))
+        async with opened(one, tmp_path) as calls:
+            assert (await calls.ask(question("1"))).failure is None
+            assert (await calls.ask(question("2"))).failure is None
+        async with opened(one, tmp_path, redis_url=valkey_url) as calls:
+            assert (await calls.calls.budgets(None))[0].spent_tokens == 120
+            failure = (await calls.ask(question("3"))).failure
+            assert failure is not None
+            assert failure.status == "judge_budget"
+
+    asyncio.run(go())
+
+
+def test_a_call_under_way_is_waited_for_and_not_taken_for_spent(loopback: Loopback, tmp_path: Path) -> None:
+    loopback.behave = lambda _body, _number: Behaviour(usage=(1, 1), latency_s=0.01)
+
+    async def go() -> None:
+        one = judge(loopback.url, concurrency=8)
+        allowance = Allowance(tokens=most(one, question("0")).tokens + 18)
+        async with opened(one, tmp_path) as calls:
+            outcomes = await calls.ask_all([question(f"{n}") for n in range(10)], allowance=allowance)
+            assert [outcome.failure for outcome in outcomes] == [None] * 10
+
+    asyncio.run(go())
+
+
+def test_a_request_without_a_run_has_its_allowance_to_itself(loopback: Loopback, tmp_path: Path) -> None:
+    async def go() -> None:
+        async with opened(judge(loopback.url), tmp_path) as calls:
+            for n in range(3):
+                allowance = Allowance(tokens=most(calls.judge, question("0")).tokens)
+                outcomes = await calls.ask_all([question(f"{n}"), question(f"{n}!")], run=None, allowance=allowance)
+                assert [outcome.failure is None for outcome in outcomes] == [True, False]
+
+    asyncio.run(go())
+
+
+def test_what_was_sent_before_a_restart_counts(loopback: Loopback, tmp_path: Path) -> None:
+    async def go() -> None:
+        one = judge(loopback.url, run_budget=Allowance(tokens=170))
+        for n, allowed in enumerate([True, True, False]):
+            async with opened(one, tmp_path) as calls:
+                assert ((await calls.ask(question(f"{n}"))).failure is None) == allowed
+
+    asyncio.run(go())
+
+
+amounts = st.builds(Amount, st.integers(0, 100), st.integers(0, 100))
+
+
+@given(st.lists(st.tuples(amounts, amounts, st.booleans()), max_size=40), st.integers(0, 300), st.integers(0, 300))
+def test_no_order_of_reservations_exceeds_a_limit(
+    work: list[tuple[Amount, Amount, bool]], nanos: int, tokens: int
+) -> None:
+    """Each is (reserved, spent of it, whether an earlier one is settled before)."""
+    standing, limit, held = Standing(), Limit(nanos, tokens), list[tuple[Amount, Amount]]()
+    for reserved, used, settle_first in work:
+        if settle_first and held:
+            was, cost = held.pop(0)
+            standing.reserved = standing.reserved.minus(was)
+            standing.spent = standing.spent.plus(cost)
+        if standing.answer(reserved, limit) == "taken":
+            standing.reserved = standing.reserved.plus(reserved)
+            held.append((reserved, Amount(min(used.nanos, reserved.nanos), min(used.tokens, reserved.tokens))))
+        assert limit.allows(standing.spent.plus(standing.reserved))
+
+
+@pytest.mark.parametrize(
+    ("words", "tokens"),
+    [("plain words, as people write them. " * 20, 9 * 20), ("日本語の文章です。" * 20, 27 * 20), ("7" * 200, 200)],
+    ids=["English", "Japanese in bytes", "digits"],
+)
+def test_a_reservation_covers_what_the_worst_tokenizer_makes_of_a_text(words: str, tokens: int) -> None:
+    """Words and signs of English alone, a token for each byte of other scripts and for each digit."""
+    amount = most(judge("http://127.0.0.1:9/v1"), question(words))
+    assert amount.tokens - 20 >= tokens
+    assert amount.nanos == round(PRICES.cost(amount.tokens - 20, 20) * 1e9)
+
+
+def test_what_a_dead_replica_reserved_is_presumed_spent(valkey_url: str) -> None:
+    async def nothing_before(_judge: str, _run: str | None) -> Sums:
+        return Sums()
+
+    async def go() -> None:
+        scripts = Scripts(valkey_url)
+        books = SharedBooks(scripts, nothing_before)
+        account = Account("dead", "dead", None, Limit(nanos=None, tokens=10))
+        assert (await books.take(Hold("lost", [account], Amount(5, 6)), lease_s=0.0))[0] == "taken"
+        assert (await books.take(Hold("late", [account], Amount(5, 6)), lease_s=9.0))[0] == "spent"
+        assert await books.standing(account) == Standing(presumed=Amount(5, 6))
+        books.settle(Hold("lost", [account], Amount(5, 6)), Amount(1, 1), lambda: None)
+        await books.close()
+        assert await books.standing(account) == Standing(presumed=Amount(5, 6)), "settled after it was presumed"
+        await scripts.close()
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("limits", [{}, {"rpm": 6000}])
+def test_without_its_redis_no_call_is_paid(loopback: Loopback, tmp_path: Path, limits: dict[str, Any]) -> None:
+    async def go() -> None:
+        async with opened(judge(loopback.url, **limits), tmp_path, redis_url="redis://127.0.0.1:9/0") as calls:
+            failure = (await calls.ask(question())).failure
+            assert failure is not None
+            assert failure.status == "overloaded"
+            assert await calls.calls.healthy() == (True, False)
+
+    asyncio.run(go())
+    assert loopback.requests == []
