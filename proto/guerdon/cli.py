@@ -21,6 +21,10 @@ COMMANDS = {
     "rewards": Command("reward_server.check", "main", "list or check the rewards of a rewards.toml", "reward"),
     "demo": Command("local_stack.demo", "main", "train a small model against served rewards and show it", "demo"),
     "train": Command("grpo_trainer.train", "main", "train a policy with GRPO: guerdon train RUN.toml", "trainer"),
+    "compare": Command(
+        "model_evaluation.compare", "main", "compare models through a judge, with a report", "evaluation"
+    ),
+    "judge": Command("model_evaluation.judge_command", "main", "grade answers, or audit a judge", "evaluation"),
     "sqlcot": Command("grpo_trainer.sql_cot.build", "main", "build the SQL-CoT dataset from a database", "trainer"),
 }
 

@@ -1,0 +1,227 @@
+"""`guerdon compare`: the same prompts to several models, their answers to a judge, and an honest report."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from guerdon.judge_messages import JudgeInfo
+from model_evaluation import contestant, judge_options, results_folder
+from model_evaluation import prompts as prompt_source
+from model_evaluation.checkpoint import located
+from model_evaluation.content_key import content_key
+from model_evaluation.contestant import Contestant
+from model_evaluation.evaluation_error import EvaluationError
+from model_evaluation.judge_options import positive
+from model_evaluation.prompts import Prompt
+from model_evaluation.sampling import Sampling
+
+INCOMPLETE = 3
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the options of `guerdon compare`."""
+    options = argparse.ArgumentParser(
+        prog="guerdon compare",
+        description="Give the same prompts to several models and let a judge say, in both orders, whose answer is "
+        "better. The results are kept as they come: the same command again goes on where it was stopped.",
+        epilog=f"Exit status: 0 every comparison has a verdict; {INCOMPLETE} some have none, the report says how many; "
+        "2 it cannot be done as asked; 130 it was interrupted.",
+    )
+    options.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="[NAME=]ID",
+        help="a hub id, a directory (a model, an adapter, a run of guerdon train), a GGUF file, package:NAME, or "
+        "endpoint:URL#MODEL[,key_env=VARIABLE]; give two or more",
+    )
+    options.add_argument(
+        "--outputs",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="in a model's place: its answers in the form of AlpacaEval's model_outputs.json",
+    )
+    options.add_argument(
+        "--prompts",
+        metavar="FILE|dataset:NAME[:SPLIT]",
+        help="JSONL, JSON, CSV or Parquet of strings or messages, or a Hugging Face dataset",
+    )
+    options.add_argument("--column", help="the column of the prompts (default: prompt, messages or instruction)")
+    options.add_argument("--reference-column", metavar="COLUMN", help="a column of good answers to show the judge")
+    options.add_argument("--num", type=positive, default=50, help="prompts, drawn with the seed (default 50)")
+    options.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results are kept")
+    sampling = options.add_argument_group("sampling, the same for every model")
+    sampling.add_argument("--seed", type=int, default=42, help="of prompts, sampling and statistics (default 42)")
+    sampling.add_argument("--temperature", type=judge_options.amount, default=0.7, help="0 is greedy (default 0.7)")
+    sampling.add_argument("--top-p", type=share, default=0.9, help="of nucleus sampling (default 0.9)")
+    sampling.add_argument("--max-tokens", type=positive, default=1024, help="of an answer (default 1024)")
+    sampling.add_argument(
+        "--stop", action="append", default=[], metavar="TEXT", help="ends an answer; \\n is a newline"
+    )
+    sampling.add_argument(
+        "--prompt-format",
+        choices=("chat", "plain"),
+        default="chat",
+        help="chat: through the model's chat template; plain: as text that the model continues (default chat)",
+    )
+    sampling.add_argument(
+        "--batch-size", type=positive, default=8, help="prompts at a time, of local models (default 8)"
+    )
+    judge_options.add(options)
+    options.add_argument("--criteria", metavar="TEXT", help="what the judge is to look at (default: overall quality)")
+    options.add_argument("--tags", type=tags, default=(), help="count the answers that keep these, e.g. think,score")
+    options.add_argument(
+        "--show-samples", type=int, default=5, metavar="N", help="samples unfolded on the page (default 5)"
+    )
+    options.add_argument("--dry-run", action="store_true", help="say what it would ask and cost, and ask nothing")
+    return options
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; return its exit status."""
+    options = parser().parse_args(argv)
+    try:
+        contestants, prompts = what(options)
+        with results_folder.opened(options.out), judge_options.server(options) as url:
+            return run(options, contestants, prompts, url)
+    except EvaluationError as error:
+        print(f"guerdon compare: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(f"guerdon compare needs {error.name!r}: pip install 'guerdon[evaluation,trainer]'", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        again = shlex.join(["guerdon", "compare", *argv])
+        print(f"\nguerdon compare: stopped; what there is lies in {options.out}. To go on: {again}", file=sys.stderr)
+        return 130
+
+
+def what(options: argparse.Namespace) -> tuple[list[Contestant], list[Prompt]]:
+    """Return who is compared on what, all that can be known before anything is started.
+
+    Raises:
+        EvaluationError: it cannot be done as asked.
+    """
+    contestants = contestant.all_of(options.model, options.outputs)
+    for one in contestants:
+        if one.kind == "local" and (hint := _trained_differently(one, options)):
+            print(hint, file=sys.stderr)
+        if one.key_env and not os.environ.get(one.key_env):
+            raise EvaluationError(f"{one.name} has no key: set the environment variable {one.key_env} (its key_env)")
+    if options.prompts:
+        every = prompt_source.read(options.prompts, options.column, options.reference_column)
+        return contestants, prompt_source.sampled(every, options.num, options.seed, options.prompts)
+    files = [one.source for one in contestants if one.kind == "outputs"]
+    if not files:
+        raise EvaluationError("--prompts is missing: a file, or dataset:NAME; only files of outputs bring their own")
+    return contestants, prompt_source.sampled(_common(files), options.num, options.seed, " and ".join(files))
+
+
+def run(options: argparse.Namespace, contestants: Sequence[Contestant], prompts: Sequence[Prompt], url: str) -> int:
+    """Generate, judge, report; return the exit status."""
+    # Statistics and charts only now: --help and mistakes are answered without them.
+    from rich.console import Console
+
+    from model_evaluation import comparison_report, generation, judge, judging, page, spending, terminal
+    from model_evaluation.journal import Journal
+
+    info = judge_options.asked(options, url)
+    if info.warning:
+        print(f"! The judge {info.name}: {info.warning}", file=sys.stderr)
+    sampling = Sampling(
+        seed=options.seed,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        max_tokens=options.max_tokens,
+        stop=tuple(text.replace("\\n", "\n") for text in options.stop),
+        prompt_format=options.prompt_format,
+    )
+    if options.dry_run:
+        lengths = [generation.known_lengths(one, prompts, options.out) for one in contestants]
+        print(dry_run(prompts, lengths, sampling, info))
+        return 0
+    answers = [generation.answers(one, prompts, sampling, options.out, options.batch_size) for one in contestants]
+    asked = judge_options.judge(options, url, info, _run_name(contestants, prompts, sampling, options))
+    journal = Journal(options.out / "verdicts.jsonl")
+    games = judging.judged(asked, judging.games(prompts, answers), options.criteria, journal)
+    source = options.prompts or "the files of outputs"
+    setting = comparison_report.Setting(source, prompts, sampling, info, asked.run, options.criteria, options.tags)
+    budget = judge.budget(asked)
+    report = comparison_report.report(setting, answers, games, budget)
+    results_folder.write_json(options.out / "report.json", report)
+    results_folder.write(options.out / "report.html", page.comparison(report, options.show_samples))
+    terminal.show(report, Console(highlight=False))
+    if cut_off := spending.presumed(budget):
+        print(cut_off)
+    print(f"\n{(options.out / 'report.html').resolve()}")
+    return 0 if all(game.outcome.winner for game in games) else INCOMPLETE
+
+
+def dry_run(prompts: Sequence[Prompt], lengths: Sequence[Sequence[int]], sampling: Sampling, info: JudgeInfo) -> str:
+    """Return what the comparison would ask and cost.
+
+    Args:
+        lengths: characters of the answers that each model has already; others are taken to be as long as they can be.
+    """
+    from model_evaluation import cost_estimate
+    from model_evaluation.cost_estimate import CHARACTERS_PER_TOKEN
+
+    missing = [len(prompts) - min(len(prompts), len(known)) for known in lengths]
+    tokens = [
+        sum(known) / CHARACTERS_PER_TOKEN + absent * sampling.max_tokens
+        for known, absent in zip(lengths, missing, strict=True)
+    ]
+    opponents = len(lengths) - 1
+    pairs = len(lengths) * opponents // 2
+    asked = sum(len(prompt.shown) for prompt in prompts) / CHARACTERS_PER_TOKEN
+    shown = 2 * (pairs * asked + opponents * sum(tokens))  # both orders
+    estimate = cost_estimate.of_calls(info, 2 * pairs * len(prompts), shown)
+    return (
+        f"{sum(missing)} completions to make, of up to {sampling.max_tokens} tokens.\n"
+        f"{pairs * len(prompts)} comparisons by {info.name} ({info.model}): {estimate.shown}.\n"
+        "Answers that do not exist yet are counted at their longest. Nothing was asked."
+    )
+
+
+def share(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError("above 0, and 1 at most")
+    return number
+
+
+def tags(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().strip("<>") for name in text.split(","))
+    if not all(name.isidentifier() for name in names):
+        raise argparse.ArgumentTypeError("names of tags with commas between them, e.g. think,score")
+    return names
+
+
+def _common(files: Sequence[str]) -> list[Prompt]:
+    """Return the prompts that every file of outputs answers."""
+    from model_evaluation import model_outputs
+
+    known = [{prompt.turns for prompt in model_outputs.prompts(file)} for file in files[1:]]
+    return [prompt for prompt in model_outputs.prompts(files[0]) if all(prompt.turns in some for some in known)]
+
+
+def _trained_differently(one: Contestant, options: argparse.Namespace) -> str | None:
+    """Return a hint when a policy was trained on prompts of another form than it will be asked in."""
+    policy = located(one.source).policy or {}
+    if options.prompt_format == "plain" or policy.get("prompt") != "plain":
+        return None
+    ends = policy.get("end_of_turn")
+    stop = f" --stop {shlex.quote(ends.replace(chr(10), chr(92) + 'n'))}" if ends else ""
+    return f"! {one.name} was trained on prompts that are text to continue: --prompt-format plain{stop} asks it so."
+
+
+def _run_name(
+    contestants: Sequence[Contestant], prompts: Sequence[Prompt], sampling: Sampling, options: argparse.Namespace
+) -> str:
+    """Name the evaluation in the judge server's books: the same for the same comparison, however often it is run."""
+    who = [[one.name, one.source, one.model] for one in contestants]
+    return f"compare-{content_key([who, [one.id for one in prompts], sampling.record(), options.criteria])}"

@@ -1,0 +1,52 @@
+"""How numbers are written for people: a dash where there is none, as many digits as they deserve."""
+
+from collections.abc import Mapping
+from typing import Any
+
+NONE = "–"
+
+
+def capitalised(sentence: str) -> str:
+    """Return a sentence with a capital letter in front, unless it begins with a model's name."""
+    begins = sentence.startswith(("no difference", "the judge"))
+    return sentence[0].upper() + sentence[1:] if begins else sentence
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return NONE if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    return NONE if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def percent(share: float | None) -> str:
+    return NONE if share is None else f"{100 * share:.1f}%".replace("-", "−")
+
+
+def p_value(test: Mapping[str, Any]) -> str:
+    p = test["p"]
+    return test["reason"] or NONE if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def interval(estimate: Mapping[str, Any], *, share: bool = False, digits: int = 2) -> str:
+    """Return `[low, high]` of an estimate or win rate; nothing where it has none."""
+    found = estimate["interval"]
+    if not found:
+        return ""
+    low, high = (percent(found[end]) if share else number(found[end], digits) for end in ("low", "high"))
+    return f"[{low}, {high}]"
+
+
+def estimate(value: Mapping[str, Any], *, share: bool = False) -> str:
+    """Return an estimate with its interval, or why there is none."""
+    if value["value"] is None:
+        return f"{NONE} ({value['reason']})"
+    shown = percent(value["value"]) if share else number(value["value"])
+    return f"{shown} {interval(value, share=share)}".strip()
+
+
+def money(usage: Mapping[str, Any]) -> str:
+    if usage["cost"] is None:
+        return NONE
+    return f"{usage['cost']:.4f} {usage['currency']}" if usage["cost"] else f"0 {usage['currency']}"

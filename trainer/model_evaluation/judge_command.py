@@ -1,0 +1,94 @@
+"""`guerdon judge grade FILE` scores answers; `guerdon judge audit FILE` holds a judge against human labels."""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from guerdon.judge_messages import MAX_SAMPLES, Criterion
+from model_evaluation import judge_options, results_folder
+from model_evaluation.evaluation_error import EvaluationError
+
+CRITERION = re.compile(r"(?P<name>[a-z][a-z0-9_]{0,39})(?::(?P<weight>\d+(?:\.\d+)?))?=(?P<description>.+)", re.DOTALL)
+INCOMPLETE = 3
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the options of `guerdon judge`."""
+    options = argparse.ArgumentParser(
+        prog="guerdon judge",
+        description="Ask a judge about answers that exist. Verdicts are kept as they come: the same command again goes "
+        "on where it was stopped, and asks again what failed.",
+        epilog=f"Exit status: 0 everything was judged; {INCOMPLETE} some of it was not; 2 it cannot be done as asked.",
+    )
+    commands = options.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    grade = commands.add_parser("grade", help="score answers from 0 to 10")
+    grade.add_argument(
+        "file", metavar="FILE", help="JSONL, JSON, CSV or Parquet with prompt, answer and, maybe, reference"
+    )
+    grade.add_argument(
+        "--criterion",
+        action="append",
+        default=[],
+        type=criterion,
+        metavar="NAME[:WEIGHT]=TEXT",
+        help="what to grade by, repeatedly (default: overall quality)",
+    )
+    audit = commands.add_parser("audit", help="hold a judge against human labels")
+    audit.add_argument(
+        "file",
+        metavar="FILE",
+        help="rows with prompt, answer_a, answer_b and label (a, b or tie), or with prompt, answer and grade (0 to 10)",
+    )
+    audit.add_argument("--criteria", metavar="TEXT", help="what the judge is to look at")
+    for command in (grade, audit):
+        command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results are kept")
+        command.add_argument(
+            "--samples", type=samples, default=1, help="calls a question; an audit's flip rate needs 2 (default 1)"
+        )
+        judge_options.add(command)
+    return options
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; return its exit status."""
+    options = parser().parse_args(argv)
+    try:
+        with results_folder.opened(options.out):
+            return _chosen(options.command)(options)
+    except EvaluationError as error:
+        print(f"guerdon judge: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(f"guerdon judge needs {error.name!r}: pip install 'guerdon[evaluation]'", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"\nguerdon judge: stopped; what there is lies in {options.out}. The same command goes on.", file=sys.stderr
+        )
+        return 130
+
+
+def _chosen(command: str) -> Callable[[argparse.Namespace], int]:
+    if command == "grade":
+        from model_evaluation import grading
+
+        return grading.run
+    from model_evaluation import audit
+
+    return audit.run
+
+
+def criterion(text: str) -> Criterion:
+    found = CRITERION.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError("NAME=TEXT or NAME:WEIGHT=TEXT, the name of small letters, digits and _")
+    return Criterion(name=found["name"], description=found["description"], weight=float(found["weight"] or 1))
+
+
+def samples(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MAX_SAMPLES:
+        raise argparse.ArgumentTypeError(f"from 1 to {MAX_SAMPLES}")
+    return number

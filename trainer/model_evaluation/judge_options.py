@@ -1,0 +1,76 @@
+"""The options that say who judges and what it may cost, the same for every command that asks a judge."""
+
+import argparse
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from guerdon.judge_messages import Allowance, JudgeInfo
+from model_evaluation.evaluation_error import EvaluationError
+from model_evaluation.judge import Judge, found
+from model_evaluation.judge_process import judge_server
+
+TOKEN = "GUERDON_JUDGE_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def add(options: argparse.ArgumentParser) -> None:
+    """Add them to a command's options."""
+    group = options.add_argument_group("judge")
+    group.add_argument("--judge", metavar="NAME", help="which of the server's judges (default: its own default)")
+    group.add_argument(
+        "--judge-url",
+        metavar="URL",
+        help=f"a running judge server, its token in {TOKEN}; without it, one is started for the command",
+    )
+    group.add_argument("--judges", type=Path, metavar="FILE", help="a judges.toml for the server that is started")
+    group.add_argument("--max-cost", type=amount, help="what judging may cost in all, in the judge's currency")
+    group.add_argument("--max-judge-tokens", type=positive, help="tokens that judging may take in all")
+
+
+@contextmanager
+def server(options: argparse.Namespace) -> Iterator[str]:
+    """Yield the URL of the judge server that the options name, or of one that runs meanwhile.
+
+    Raises:
+        EvaluationError: the options contradict each other, or it does not start.
+    """
+    if options.judge_url and options.judges:
+        raise EvaluationError("--judges is for a judge server that is started; the one at --judge-url has its own")
+    if options.judges and not options.judges.is_file():
+        raise EvaluationError(f"there is no file {options.judges} (--judges)")
+    if options.judge_url:
+        yield options.judge_url.rstrip("/")
+        return
+    with judge_server(options.out / "judge", options.judges) as url:
+        yield url
+
+
+def asked(options: argparse.Namespace, url: str) -> JudgeInfo:
+    """Return the judge that the options name; raises as `judge.found` does."""
+    return found(url, token(), options.judge)
+
+
+def judge(options: argparse.Namespace, url: str, info: JudgeInfo, run: str) -> Judge:
+    limited = options.max_cost is not None or options.max_judge_tokens is not None
+    allowance = Allowance(cost=options.max_cost, tokens=options.max_judge_tokens) if limited else None
+    return Judge(url, token(), info, run, allowance)
+
+
+def token() -> str | None:
+    return os.environ.get(TOKEN) or None
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def amount(text: str) -> float:
+    number = float(text)
+    if not (number >= 0 and math.isfinite(number)):
+        raise argparse.ArgumentTypeError("a number from 0 on")
+    return number

@@ -1,0 +1,122 @@
+"""Every pair's answers before the judge: each question asked once, failed ones again on the next run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from guerdon.judge_client import AsyncJudgeClient
+from guerdon.judge_messages import CompareRequest, Comparison, Verdict
+from model_evaluation.completion import Completion
+from model_evaluation.content_key import content_key
+from model_evaluation.generation import Answers
+from model_evaluation.journal import Journal
+from model_evaluation.judge import DEADLINE_S, Judge, answered
+from model_evaluation.outcome import Order, Outcome
+from model_evaluation.prompts import Prompt
+from model_evaluation.stage import Stage
+
+RECONCILE = "agree"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One prompt, two models, and the verdict; `failed` is the completion that is missing, and there is no verdict."""
+
+    prompt: Prompt
+    model_a: str
+    model_b: str
+    answer_a: Completion
+    answer_b: Completion
+    verdict: Verdict | None = None
+
+    @property
+    def failed(self) -> Completion | None:
+        return next((one for one in (self.answer_a, self.answer_b) if one.text is None), None)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The same as the statistics take it."""
+        verdict = self.verdict or Verdict(status=self.failed.status if self.failed else "cancelled")
+        return Outcome(
+            self.prompt.id,
+            self.model_a,
+            self.model_b,
+            verdict.winner,
+            verdict.status,
+            orders(verdict),
+            verdict.score_a,
+            verdict.score_b,
+            self.answer_a.length,
+            self.answer_b.length,
+        )
+
+
+def orders(verdict: Verdict) -> tuple[Order, ...]:
+    """Return a verdict's calls as the statistics take them."""
+    return tuple(Order(one.first, one.winner, one.score_a, one.score_b, one.p_a) for one in verdict.orders)
+
+
+def games(prompts: Sequence[Prompt], answers: Sequence[Answers]) -> list[Judged]:
+    """Return every pair of models on every prompt, without verdicts."""
+    return [
+        Judged(prompt, a.contestant.name, b.contestant.name, a.completions[index], b.completions[index])
+        for a, b in combinations(answers, 2)
+        for index, prompt in enumerate(prompts)
+    ]
+
+
+def judged(judge: Judge, unjudged: Sequence[Judged], criteria: str | None, journal: Journal) -> list[Judged]:
+    """Return the games with their verdicts; those in the journal are not asked again, unless they failed.
+
+    Raises:
+        EvaluationError: the judge server refuses, or is gone; verdicts that came before are kept.
+    """
+    keys = [_key(judge, game, criteria) for game in unjudged]
+    playable = {key: game for key, game in zip(keys, unjudged, strict=True) if game.failed is None}
+    wanted = {key: game for key, game in playable.items() if (journal.get(key) or {}).get("status") != "ok"}
+    questions = [(key, _comparison(game, criteria), _characters(game)) for key, game in wanted.items()]
+
+    async def ask(client: AsyncJudgeClient, comparisons: list[Comparison]) -> list[dict[str, object]]:
+        response = await client.compare(
+            CompareRequest(
+                comparisons=comparisons,
+                judge=judge.info.name,
+                reconcile=RECONCILE,
+                run=judge.run,
+                allowance=judge.allowance,
+                deadline_s=DEADLINE_S,
+            )
+        )
+        return [verdict.model_dump(mode="json") for verdict in response.verdicts]
+
+    with Stage(f"{judge.info.name}: verdicts", len(playable), len(playable) - len(wanted)) as stage:
+        answered(judge, questions, ask, journal, stage, calls_each=2)
+    return [_with_verdict(game, journal.get(key)) for key, game in zip(keys, unjudged, strict=True)]
+
+
+def _with_verdict(game: Judged, record: dict[str, object] | None) -> Judged:
+    if record is None or game.failed is not None:
+        return game
+    verdict = Verdict.model_validate({name: value for name, value in record.items() if name != "key"})
+    return Judged(game.prompt, game.model_a, game.model_b, game.answer_a, game.answer_b, verdict)
+
+
+def _comparison(game: Judged, criteria: str | None) -> Comparison:
+    return Comparison.model_validate(
+        {
+            "prompt": game.prompt.wire,
+            "answer_a": game.answer_a.text,
+            "answer_b": game.answer_b.text,
+            "reference": game.prompt.reference,
+            "criteria": criteria,
+        }
+    )
+
+
+def _key(judge: Judge, game: Judged, criteria: str | None) -> str:
+    texts = [game.answer_a.text, game.answer_b.text]
+    return content_key([judge.identity, RECONCILE, criteria, game.prompt.turns, game.prompt.reference, texts])
+
+
+def _characters(game: Judged) -> int:
+    return len(game.prompt.shown) + len(game.answer_a.text or "") + len(game.answer_b.text or "")
