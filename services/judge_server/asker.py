@@ -26,6 +26,10 @@ LEASE_GRACE_S = 60.0
 Reading = TypeVar("Reading")
 
 
+Replied = tuple[Reply, Any, CallFailed | None]
+"""A reply with its reading, or why it cannot be read."""
+
+
 @dataclass(frozen=True)
 class Shared:
     """What became of a call, for others that asked the same meanwhile."""
@@ -41,7 +45,18 @@ class Desk:
     ledger: Ledger
     budgets: Budgets
     under_way: "dict[str, asyncio.Future[Shared | None]]" = field(default_factory=dict)
+    left_behind: "dict[str, asyncio.Task[Replied]]" = field(default_factory=dict)
+    """Calls by key that were on their way when whoever asked went: they are paid, and end in the ledger."""
     owed: int = 0
+
+    async def settled(self, within_s: float) -> None:
+        """Wait for what was left behind, then give it up."""
+        tasks = list(self.left_behind.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=within_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
 
 @dataclass
@@ -128,12 +143,19 @@ class JudgeAsker:
         """Be the one who asks; whatever happens, those who wait for it are told, at worst to ask themselves (None)."""
         told: asyncio.Future[Shared | None] = asyncio.get_running_loop().create_future()
         self._desk.under_way[key] = told
+
+        def end(shared: Shared | None) -> None:
+            del self._desk.under_way[key]
+            if not told.done():
+                told.set_result(shared)
+
         try:
             yield told
         finally:
-            del self._desk.under_way[key]
-            if not told.done():
-                told.set_result(None)
+            if (behind := self._desk.left_behind.get(key)) is None:
+                end(None)
+            else:  # whoever asks meanwhile gets its reply
+                behind.add_done_callback(lambda task: end(_shared(task)))
 
     async def _paid(
         self, call: Call, key: str, read: Callable[[Reply], Reading], tally: Tally
@@ -165,21 +187,19 @@ class JudgeAsker:
         hold = await desk.budgets.reserve(line.judge, self._accounts, most(line.judge, call), lease_s)
         attempt = Attempt(line, desk.ledger, desk.budgets, hold, Paper(key, self._run, self._prompt_version), call)
         tally.waiting_for = "its turn or its reply"
+        carried_out = asyncio.create_task(_carried_out(attempt, read, self._deadline), name="call")
         try:
-            reply = await attempt.reply(self._deadline)
-        except CallFailed as failure:
-            attempt.failed(failure)
-            raise
-        except BaseException:
-            attempt.abandoned()
+            reply, reading, unread = await asyncio.shield(carried_out)
+        except asyncio.CancelledError:
+            if attempt.sent:
+                desk.left_behind[key] = carried_out
+                carried_out.add_done_callback(lambda _: desk.left_behind.pop(key))
+            else:
+                carried_out.cancel()
             raise
         finally:
             tally.attempts += attempt.sent
-        reading, unread = _read(reply, read)
         self._count(tally, reply)
-        # What cannot be noted is logged; the reply is there and paid, and the next call stops before it is sent.
-        with suppress(LedgerUnavailable):
-            await attempt.ended(reply, unread)
         return reply, reading, unread
 
     def _count(self, tally: Tally, reply: Reply) -> None:
@@ -187,6 +207,36 @@ class JudgeAsker:
             tally.prompt_tokens += reply.prompt_tokens
             tally.completion_tokens += reply.completion_tokens
             tally.cost += self._line.judge.prices.cost(reply.prompt_tokens, reply.completion_tokens)
+
+
+async def _carried_out(attempt: Attempt, read: Callable[[Reply], Reading], deadline: float) -> Replied:
+    """Send a call once and book how it ends.
+
+    Raises:
+        CallFailed: no reply came.
+        LedgerUnavailable: it was not sent.
+    """
+    try:
+        reply = await attempt.reply(deadline)
+    except CallFailed as failure:
+        attempt.failed(failure)
+        raise
+    except BaseException:
+        attempt.abandoned()
+        raise
+    reading, unread = _read(reply, read)
+    # What cannot be noted is logged; the reply is there and paid, and the next call stops before it is sent.
+    with suppress(LedgerUnavailable):
+        await attempt.ended(reply, unread)
+    return reply, reading, unread
+
+
+def _shared(task: "asyncio.Task[Replied]") -> Shared | None:
+    """Return what others may have of a call that was left behind: its reply, else nothing."""
+    if task.cancelled() or task.exception() is not None:
+        return None
+    reply, _, unread = task.result()
+    return Shared(reply, unread)
 
 
 def _read(reply: Reply, read: Callable[[Reply], Reading]) -> tuple[Reading | None, CallFailed | None]:

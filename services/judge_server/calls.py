@@ -19,6 +19,9 @@ from judge_server.settings import Settings
 from judge_server.shared_accounts import SharedBooks
 from judge_server.shared_rate_limit import SharedRates
 
+FINISH_S = 10.0
+"""How long a server that stops waits for replies that are paid and that nobody waits for."""
+
 
 class Unusable:
     """The backend of a judge that lacks something: says what, and sends nothing."""
@@ -97,7 +100,8 @@ class Calls:
         return await self._ledger.answers(), await self._scripts.answers() if self._scripts else None
 
     async def close(self) -> None:
-        """Close what is open; calls under way should have ended before."""
+        """Close what is open, after the calls that nobody waits for any more; the others should have ended before."""
+        await self._desk.settled(FINISH_S)
         for line in self._lines.values():
             await line.rates.close()
             await line.backend.close()

@@ -161,17 +161,24 @@ def test_the_deadline_ends_a_hanging_call(loopback: Loopback, tmp_path: Path) ->
     assert run(loopback, tmp_path, work).presumed_tokens > 0
 
 
-def test_a_caller_who_hangs_up_leaves_nothing_reserved(loopback: Loopback, tmp_path: Path) -> None:
+def test_a_caller_who_hangs_up_leaves_nothing_reserved(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("judge_server.calls.FINISH_S", 0.1)
     loopback.behave = lambda _body, _number: Behaviour(hang=True)
 
-    async def work(calls: Opened) -> None:
-        tasks = [asyncio.create_task(calls.ask(question(f"{n}"))) for n in range(4)]
-        await asyncio.to_thread(loopback.received.wait, 30)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def main() -> Budget:
+        one = judge(loopback.url, concurrency=1)
+        async with opened(one, tmp_path) as calls:
+            tasks = [asyncio.create_task(calls.ask(question(f"{n}"))) for n in range(4)]
+            await asyncio.to_thread(loopback.received.wait, 30)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        async with opened(one, tmp_path) as again:
+            return (await again.calls.budgets(None))[0]
 
-    budget = run(loopback, tmp_path, work, concurrency=1)
+    budget = asyncio.run(main())
     assert budget.reserved_tokens == 0
     assert budget.presumed_tokens > 0
     assert len(loopback.requests) == 1
@@ -191,18 +198,51 @@ def test_the_same_call_is_paid_once_however_often_it_is_asked(loopback: Loopback
     assert len(loopback.requests) == 1
 
 
-def test_who_waits_for_a_call_that_is_called_off_makes_it(loopback: Loopback, tmp_path: Path) -> None:
-    loopback.behave = lambda _body, number: Behaviour(hang=number == 0)
+async def _hung_up(calls: Opened, loopback: Loopback) -> None:
+    """Ask, and hang up when the call is on its way."""
+    first = asyncio.create_task(calls.ask(question()))
+    await asyncio.to_thread(loopback.received.wait, 30)
+    first.cancel()
+    await asyncio.wait([first])
+
+
+def test_the_reply_to_a_caller_who_hung_up_is_kept_for_the_next_one(loopback: Loopback, tmp_path: Path) -> None:
+    loopback.behave = lambda _body, _number: Behaviour(latency_s=0.2)
 
     async def work(calls: Opened) -> None:
-        first = asyncio.create_task(calls.ask(question()))
-        await asyncio.to_thread(loopback.received.wait, 30)
-        second = asyncio.create_task(calls.ask(question()))
-        await asyncio.sleep(0)
-        first.cancel()
-        assert (await second).reading == '{"winner": "A"}'
+        await _hung_up(calls, loopback)
+        again = await calls.ask(question())
+        assert again.cached
+        assert again.reading == '{"winner": "A"}'
+
+    assert run(loopback, tmp_path, work).spent_tokens == 60
+    assert len(loopback.requests) == 1
+
+
+def test_a_server_that_stops_waits_for_calls_that_are_on_their_way(loopback: Loopback, tmp_path: Path) -> None:
+    loopback.behave = lambda _body, _number: Behaviour(latency_s=0.2)
+
+    async def main() -> bool:
+        one = judge(loopback.url)
+        async with opened(one, tmp_path) as calls:
+            await _hung_up(calls, loopback)
+        async with opened(one, tmp_path) as again:
+            return (await again.ask(question())).cached
+
+    assert asyncio.run(main())
+    assert len(loopback.requests) == 1
+
+
+def test_who_waits_for_a_call_that_fails_after_its_caller_left_makes_it(loopback: Loopback, tmp_path: Path) -> None:
+    loopback.behave = lambda _body, number: Behaviour(latency_s=0.2, reset=number == 0)
+
+    async def work(calls: Opened) -> None:
+        await _hung_up(calls, loopback)
+        again = await calls.ask(question())
+        assert (again.reading, again.cached) == ('{"winner": "A"}', False)
 
     run(loopback, tmp_path, work)
+    assert len(loopback.requests) == 2
 
 
 @pytest.mark.parametrize("change", [{"sample": 1}, {"temperature": 0.5}, {"max_tokens": 21}, {"seed": 3}])
