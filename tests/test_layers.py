@@ -39,7 +39,7 @@ def test_guerdon_and_its_help_load_nothing_heavy(code: str) -> None:
     assert loaded_by(code) & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", ["up", "demo", "train", "sqlcot"])
+@pytest.mark.parametrize("command", ["up", "demo", "train", "sqlcot", "rewards", "compare", "judge"])
 def test_the_help_of_a_command_loads_no_torch(command: str) -> None:
     code = f"from guerdon.cli import main\ntry: main(['{command}', '--help'])\nexcept SystemExit: pass"
     assert loaded_by(code) & {"torch", "transformers", "trl"} == set()
@@ -48,6 +48,10 @@ def test_the_help_of_a_command_loads_no_torch(command: str) -> None:
 def test_the_api_process_loads_no_torch() -> None:
     imports = "from reward_server.app import create_app\nfrom reward_server.settings import Settings"
     assert loaded_by(f"{imports}\ncreate_app(Settings())") & {"torch", "transformers"} == set()
+
+
+def test_the_judge_server_loads_no_torch_and_no_transformers() -> None:
+    assert loaded_by("import judge_server.app, judge_server.calls") & {"torch", "transformers", "numpy"} == set()
 
 
 def test_guerdon_imports_only_pydantic_and_httpx() -> None:

@@ -74,7 +74,7 @@ def test_a_preference_for_length_alone_is_half_at_equal_lengths() -> None:
         ([1.0, 0.0] * 20, [(3.0, 1.0), (1.0, 3.0)] * 20, "length alone separates"),
         ([0.0, 1.0] * 20, [(3.0, 1.0), (1.0, 3.0)] * 20, "length alone separates"),
         ([1.0, 0.5] * 20, [(3.0, 1.0), (1.0, 3.0)] * 20, "length alone separates"),
-        ([1.0] * 20, [(3.0, 1.0), (1.0, 3.0)] * 10, "one model won every prompt"),
+        ([1.0] * 20, [(3.0, 1.0), (1.0, 3.0)] * 10, "every prompt has the same outcome"),
         ([1.0, 0.0] * 20, [(3.0, 1.0)] * 40, "every difference in length is the same"),
     ],
 )
@@ -133,3 +133,9 @@ def test_a_judge_kin_to_a_contestant_is_warned_of() -> None:
     assert "Qwen3" not in warning
     assert same_family("gpt-4.1", ["Qwen/Qwen3-4B", "my-model"]) is None
     assert same_family("my-model", ["my-model", "old"]) is not None
+
+
+def test_where_every_prompt_is_tied_lengths_explain_nothing() -> None:
+    found = verbosity([0.5] * 20, [(10.0 + n, 12.0) for n in range(20)])
+    assert found.slope.value is None
+    assert "same outcome" in (found.slope.reason or "")

@@ -55,9 +55,9 @@ def _unfit(preferences: Sequence[float], differences: NDArray[np.float64]) -> st
     if len(set(differences.tolist())) == 1:
         return "every difference in length is the same"
     values = np.asarray(preferences)
+    if len(set(preferences)) == 1:
+        return "every prompt has the same outcome: there is nothing for lengths to explain"
     won, lost = differences[values > 0], differences[values < 1]  # a tie is in both
-    if not (won.size and lost.size):
-        return "one model won every prompt: the logistic regression has no finite solution"
     if won.min() >= lost.max() or lost.min() >= won.max():
         return "length alone separates wins from losses: the logistic regression has no finite solution"
     return None
