@@ -27,7 +27,11 @@ class Clients:
         least = self._under_way.index(min(self._under_way))
         self._under_way[least] += 1
         try:
-            response = await self._clients[least].chat.completions.with_raw_response.create(**body)
+            # In extra_body it goes as it is; else the packages walk through it by their type hints, which takes a
+            # quarter of all the processor time. What extra_body has overrides the empty messages.
+            response = await self._clients[least].chat.completions.with_raw_response.create(
+                model=body["model"], messages=[], extra_body=body
+            )
             content: bytes = response.http_response.content
             return content
         finally:

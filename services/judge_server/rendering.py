@@ -24,7 +24,7 @@ _UNSAFE = re.compile(
     r"|<(?=[^\s\d=])"  # servers read <|im_start|>, <end_of_turn>, </s> … in a message as the control tokens they are
     r"|\[(?=/?[A-Z_]{3,}\])"  # and [INST]
 )
-_INVISIBLE = re.compile(rf"[\s{_UNSEEN}]+")
+_VISIBLE = re.compile(rf"[^\s{_UNSEEN}]")
 
 
 def encoded(value: Any) -> str:
@@ -39,7 +39,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 def is_blank(text: str) -> bool:
     """Whether there is nothing to see in a text: white space and invisible characters at most."""
-    return not _INVISIBLE.sub("", text)
+    return _VISIBLE.search(text) is None
 
 
 def compare_turns(prompt: Text, shown: Sequence[str], reference: str | None, criteria: str | None) -> Turns:
