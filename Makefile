@@ -20,7 +20,7 @@ install: $(VENV)/.installed  ## set up .venv with all that the demo needs
 demo: $(VENV)/.installed  ## train a small model against served rewards, and show what it learned
 	@$(BIN)/guerdon demo $(ARGS)
 
-up: $(VENV)/.installed  ## run the reward server, its worker and Redis until Ctrl-C; ARGS='--port 9000'
+up: $(VENV)/.installed  ## run reward server, worker, Redis and judge server until Ctrl-C; ARGS='--port 9000'
 	@$(BIN)/guerdon up $(ARGS)
 
 test: $(VENV)/.installed-dev  ## run the tests; ARGS='tests/local_stack -x'
