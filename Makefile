@@ -24,7 +24,7 @@ up: $(VENV)/.installed  ## run reward server, worker, Redis and judge server unt
 	@$(BIN)/guerdon up $(ARGS)
 
 test: $(VENV)/.installed-dev  ## run the tests; ARGS='tests/local_stack -x'
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)  # ARGS="-n 0" for one at a time
 
 lint: $(VENV)/.installed-dev  ## check style, types, import directions, the Dockerfile and the compose files
 	$(BIN)/ruff check

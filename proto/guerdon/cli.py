@@ -17,7 +17,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "up": Command("local_stack.up", "main", "run reward server, worker, Redis and judge server on this machine", "reward"),
+    "up": Command("local_stack.up", "main", "run reward server, worker, Redis and judge server here", "reward"),
     "rewards": Command("reward_server.check", "main", "list or check the rewards of a rewards.toml", "reward"),
     "demo": Command("local_stack.demo", "main", "train a small model against served rewards and show it", "demo"),
     "train": Command("grpo_trainer.train", "main", "train a policy with GRPO: guerdon train RUN.toml", "trainer"),

@@ -15,6 +15,12 @@ GradeMode = Literal["verdict", "logprobs", "empty"]
 Criteria = Annotated[str, StringConstraints(min_length=1, max_length=8000)]
 CriterionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
+Run = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""The name of a run: what it spends is booked under it, in databases that hold no control characters."""
+
+MAX_COST = 1e6
+MAX_TOKENS = 2**53
+"""Allowances that can be counted exactly, in billionths of the currency and in JSON numbers."""
 MAX_SAMPLES = 32
 MAX_JUDGMENTS = 1024
 """Comparisons or answers in one request."""
@@ -24,12 +30,12 @@ class Allowance(Message):
     """What a run may spend in all, from its first request on; null: no limit of its own.
 
     Attributes:
-        cost: in the judge's currency.
-        tokens: prompt and completion tokens together.
+        cost: in the judge's currency, at most a million.
+        tokens: prompt and completion tokens together, at most 2^53.
     """
 
-    cost: float | None = Field(default=None, ge=0)
-    tokens: int | None = Field(default=None, ge=0)
+    cost: float | None = Field(default=None, ge=0, le=MAX_COST)
+    tokens: int | None = Field(default=None, ge=0, le=MAX_TOKENS)
 
 
 class Comparison(Message):
@@ -60,7 +66,7 @@ class CompareRequest(Message):
     reconcile: Reconciliation = "agree"
     samples: int = Field(default=1, ge=1, le=MAX_SAMPLES)
     strip_think: bool = True
-    run: Name | None = None
+    run: Run | None = None
     allowance: Allowance | None = None
     deadline_s: float = Field(default=300.0, gt=0, le=MAX_DEADLINE_S)
 
@@ -181,7 +187,7 @@ class GradeRequest(Message):
     samples: int = Field(default=1, ge=1, le=MAX_SAMPLES)
     expectation: bool = False
     strip_think: bool = True
-    run: Name | None = None
+    run: Run | None = None
     allowance: Allowance | None = None
     deadline_s: float = Field(default=300.0, gt=0, le=MAX_DEADLINE_S)
 
@@ -257,6 +263,7 @@ class JudgeInfo(Message):
     """One configured judge, as GET /v1/judges describes it.
 
     Attributes:
+        version: of where it is asked and how: address, model, parameters.
         available: whether it can be asked; `problem` says what is missing (which variable, which file).
         warning: why its verdicts are not to be believed, e.g. a stand-in for wiring.
         structured: whether replies are constrained to a JSON schema.
@@ -268,6 +275,7 @@ class JudgeInfo(Message):
     name: str
     kind: str
     model: str
+    version: str
     default: bool = False
     available: bool = True
     problem: str | None = None

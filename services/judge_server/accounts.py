@@ -4,11 +4,15 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
+from weakref import WeakValueDictionary
 
 from judge_server.ledger import Sums
+from judge_server.recent import Recent
 
 NANOS = 1_000_000_000
 """Money is counted in whole billionths of the currency, so that sums are exact in any order, in Redis too."""
+MOST_IDLE = 1000
+"""Accounts that are remembered while nobody uses them; the ledger knows the others."""
 
 Answer = Literal["taken", "spent", "wait"]
 
@@ -117,19 +121,25 @@ class Books(Protocol):
         """Put what was spent in place of what was reserved; None: nobody knows, so all of it is presumed spent."""
         ...
 
-    async def standing(self, account: Account) -> Standing: ...
+    async def standing(self, account: Account) -> Standing:
+        """Return how an account stands, without beginning it."""
+        ...
 
     async def close(self) -> None: ...
 
 
 class LocalBooks:
-    """The accounts of the only server there is, each begun from the ledger's sums when it is first named."""
+    """The accounts of the only server there is, each begun from the ledger's sums when a call first reserves from it.
+
+    One that a request uses is kept for as long as that; what it spends is in the ledger before it is forgotten.
+    """
 
     shared = False
 
     def __init__(self, sums: Callable[[str, str | None], Awaitable[Sums]]) -> None:
         self._sums = sums
-        self._lasting: dict[str, Standing] = {}
+        self._lasting: WeakValueDictionary[str, Standing] = WeakValueDictionary()
+        self._recent: Recent[str, Standing] = Recent(MOST_IDLE)
 
     async def take(self, hold: Hold, lease_s: float) -> tuple[Answer, Account]:
         standings = [await self._live(account) for account in hold.accounts]
@@ -156,7 +166,7 @@ class LocalBooks:
         then()
 
     async def standing(self, account: Account) -> Standing:
-        return await self._live(account)
+        return account.standing or self._lasting.get(account.key) or Standing.of(await self._sums_of(account))
 
     async def close(self) -> None:
         pass
@@ -164,11 +174,14 @@ class LocalBooks:
     async def _live(self, account: Account) -> Standing:
         if account.standing is None:
             account.standing = self._lasting.get(account.key) or await self._begun(account)
+        if account.lasting:
+            self._recent[account.key] = account.standing
         return account.standing
 
     async def _begun(self, account: Account) -> Standing:
-        if not account.lasting:
-            return Standing()
-        sums = await self._sums(account.judge, account.run)
+        standing = Standing.of(await self._sums_of(account))
         # Others may have asked meanwhile; none can have spent before the first of them had its answer.
-        return self._lasting.setdefault(account.key, Standing.of(sums))
+        return self._lasting.setdefault(account.key, standing) if account.lasting else standing
+
+    async def _sums_of(self, account: Account) -> Sums:
+        return await self._sums(account.judge, account.run) if account.lasting else Sums()

@@ -22,8 +22,8 @@ from guerdon.judge_messages import (
     JudgeInfo,
     JudgeList,
     JudgeReadiness,
+    Run,
 )
-from guerdon.messages import Name
 from http_face import garbage, refusals, tracing
 from http_face.body_limit import BodyLimit
 from http_face.door import Door
@@ -159,21 +159,25 @@ def _judge(judges: Judges, name: str | None) -> Judge:
 async def list_judges(request: Request) -> Response:
     """List the configured judges: whether they can be asked, what they cost, and which are not to be believed."""
     judges: Judges = request.app.state.judges
-    return _json(JudgeList(judges=[_info(judges, judge) for judge in judges.by_name.values()]))
+    calls: Calls = request.app.state.calls
+    every = judges.by_name.values()
+    return _json(JudgeList(judges=[_info(judges, judge, calls.without(judge)) for judge in every]))
 
 
-def _info(judges: Judges, judge: Judge) -> JudgeInfo:
+def _info(judges: Judges, judge: Judge, without: frozenset[str]) -> JudgeInfo:
     problem = judges.problem(judge)
+    refused = f"its server refuses {', '.join(sorted(without))}, and is asked without" if without else None
     return JudgeInfo(
         name=judge.name,
         kind=judge.kind,
         model=judge.model,
+        version=judge.version,
         default=judge.name == judges.default,
         available=problem is None,
         problem=problem,
-        warning=judge.warning,
-        structured=judge.structured,
-        logprobs=judge.logprobs,
+        warning="; ".join(filter(None, (judge.warning, refused))) or None,
+        structured=judge.structured and "response_format" not in without,
+        logprobs=judge.logprobs and "logprobs" not in without,
         currency=judge.currency,
         prompt_price=judge.prices.prompt,
         completion_price=judge.prices.completion,
@@ -189,7 +193,7 @@ def _info(judges: Judges, judge: Judge) -> JudgeInfo:
     response_model=BudgetList,
     responses={401: REFUSALS[401], 503: REFUSALS[503], 200: _answer("budget_list")},
 )
-async def budget(request: Request, run: Annotated[Name | None, Query()] = None) -> Response:
+async def budget(request: Request, run: Annotated[Run | None, Query()] = None) -> Response:
     """Say what every judge, or one run with each of them, has spent, and what is left."""
     try:
         return _json(BudgetList(budgets=await request.app.state.calls.budgets(run)))
@@ -217,7 +221,7 @@ async def readyz(request: Request) -> Response:
         ledger=ledger,
         redis=redis,
         draining=state.draining,
-        calls=state.admission.owed,
+        calls=state.admission.owed + state.calls.left_behind,
     )
     return _json(readiness, 200 if readiness.ready else 503)
 

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from judge_server.accounts import Account
-from judge_server.attempt import Attempt, Line, Paper
+from judge_server.attempt import LEDGER, Attempt, Line, Paper
 from judge_server.budget import Budgets, most
 from judge_server.cache_key import cache_key
 from judge_server.ledger import Ledger
@@ -44,19 +44,27 @@ class Desk:
 
     ledger: Ledger
     budgets: Budgets
+    finish_s: float
+    """How long a call that is paid and that nobody waits for any more may take."""
     under_way: "dict[str, asyncio.Future[Shared | None]]" = field(default_factory=dict)
     left_behind: "dict[str, asyncio.Task[Replied]]" = field(default_factory=dict)
     """Calls by key that were on their way when whoever asked went: they are paid, and end in the ledger."""
     owed: int = 0
 
-    async def settled(self, within_s: float) -> None:
-        """Wait for what was left behind, then give it up."""
-        tasks = list(self.left_behind.values())
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=within_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+    def leave(self, key: str, task: "asyncio.Task[Replied]") -> None:
+        """Let a call that is on its way end by itself, or be cancelled after `finish_s`."""
+        self.left_behind[key] = task
+        timer = asyncio.get_running_loop().call_later(self.finish_s, task.cancel)
+
+        def ended(_: "asyncio.Task[Replied]") -> None:
+            timer.cancel()
+            del self.left_behind[key]
+
+        task.add_done_callback(ended)
+
+    async def settled(self) -> None:
+        """Wait for what was left behind."""
+        await asyncio.gather(*self.left_behind.values(), return_exceptions=True)
 
 
 @dataclass
@@ -67,7 +75,7 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
-    waiting_for: str = "the ledger"
+    waiting_for: str = LEDGER
 
     def outcome(self, **what: Any) -> Outcome[Any]:
         return Outcome(
@@ -104,6 +112,9 @@ class JudgeAsker:
             why = f"the ledger cannot be used, and no call is paid without it: {error}"
             return tally.outcome(failure=CallFailed("overloaded", why, retriable=True))
         except TimeoutError:
+            if tally.waiting_for == LEDGER:
+                why = "the ledger cannot be used: it did not answer before the deadline, and no call is paid without it"
+                return tally.outcome(failure=CallFailed("overloaded", why, retriable=True, sent=tally.attempts > 0))
             why = f"{self._line.judge.name}: the request's deadline passed while waiting for {tally.waiting_for}"
             return tally.outcome(failure=CallFailed("judge_timeout", why, retriable=True, sent=tally.attempts > 0))
         finally:
@@ -182,23 +193,23 @@ class JudgeAsker:
         self, call: Call, key: str, read: Callable[[Reply], Reading], tally: Tally
     ) -> tuple[Reply, Reading | None, CallFailed | None]:
         desk, line = self._desk, self._line
+        line.gate.check()
         tally.waiting_for = "the budget: what is left is reserved for calls under way"
         lease_s = max(0.0, self._left_s()) + LEASE_GRACE_S
         hold = await desk.budgets.reserve(line.judge, self._accounts, most(line.judge, call), lease_s)
         attempt = Attempt(line, desk.ledger, desk.budgets, hold, Paper(key, self._run, self._prompt_version), call)
-        tally.waiting_for = "its turn or its reply"
         carried_out = asyncio.create_task(_carried_out(attempt, read, self._deadline), name="call")
         try:
             reply, reading, unread = await asyncio.shield(carried_out)
         except asyncio.CancelledError:
             if attempt.sent:
-                desk.left_behind[key] = carried_out
-                carried_out.add_done_callback(lambda _: desk.left_behind.pop(key))
+                desk.leave(key, carried_out)
             else:
                 carried_out.cancel()
             raise
         finally:
             tally.attempts += attempt.sent
+            tally.waiting_for = attempt.waiting_for
         self._count(tally, reply)
         return reply, reading, unread
 

@@ -9,11 +9,15 @@ from judge_server.accounts import Amount, Hold, nanos_up
 from judge_server.adaptive_concurrency import Concurrency
 from judge_server.budget import Budgets
 from judge_server.cache_key import prompt_hash
+from judge_server.gate import Gate
 from judge_server.judges import Judge
 from judge_server.ledger import EndedCall, Ledger, SentCall
 from judge_server.llm import Backend, Call, CallFailed, Reply
 from judge_server.rate_limit import RateLimit, Turn
 from judge_server.reply_json import dump
+
+LEDGER = "the ledger"
+"""What a call waits for until it is noted."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,15 @@ class Line:
     """What all calls to one judge go through.
 
     Attributes:
+        gate: closed while the server has nothing for anybody.
         anteroom: calls that are noted in the ledger, under way or next to be. Noting takes as long as a busy loop lets
-            it, and nobody should hold a slot for that; but after a crash all that are noted count as paid, so few are.
+            it, and nobody should hold a slot for that; but after a crash all that are noted count as paid, so few are:
+            twice the judge's concurrency.
     """
 
     judge: Judge
     backend: Backend
+    gate: Gate
     anteroom: asyncio.Semaphore
     concurrency: Concurrency
     rates: RateLimit
@@ -46,6 +53,7 @@ class Attempt:
 
     Attributes:
         sent: whether it has been on its way to the server.
+        waiting_for: what its next step is.
     """
 
     def __init__(self, line: Line, ledger: Ledger, budgets: Budgets, hold: Hold, paper: Paper, call: Call) -> None:
@@ -56,6 +64,7 @@ class Attempt:
         self._noted = False
         self._began = time.monotonic()
         self.sent = False
+        self.waiting_for = "its turn"
 
     async def reply(self, deadline: float) -> Reply:
         """Note the call in the ledger, wait for a slot and the rate limits, send it.
@@ -65,14 +74,26 @@ class Attempt:
             LedgerUnavailable: it could not be noted, so it was not sent.
         """
         async with self._line.anteroom:
+            self._line.gate.check()
             self._noted = True
+            self.waiting_for = LEDGER
             await self._ledger.begin(self._row(deadline - time.monotonic()))
+            self.waiting_for = "its turn"
             async with self._line.concurrency.slot():
+                self._line.gate.check()
                 self._turn = await self._line.rates.turn(self._hold.amount.tokens, deadline - time.monotonic())
-                self.sent = True
-                self._began = time.monotonic()
-                timeout_s = min(self._line.judge.timeout_s, max(0.001, deadline - self._began))
-                return await self._line.backend.ask(self._call, timeout_s)
+                self._line.gate.check()
+                return await self._sent(deadline)
+
+    async def _sent(self, deadline: float) -> Reply:
+        self.waiting_for, self.sent = "its reply", True
+        self._began = time.monotonic()
+        timeout_s = min(self._line.judge.timeout_s, max(0.001, deadline - self._began))
+        try:
+            return await self._line.backend.ask(self._call, timeout_s)
+        except CallFailed as failure:
+            self._line.gate.heard(failure)  # before another call has this one's slot
+            raise
 
     async def ended(self, reply: Reply, failure: CallFailed | None) -> None:
         """Book what a reply cost, whether it could be read or not; returns when the ledger has it."""

@@ -9,11 +9,14 @@ from guerdon.judge_messages import Allowance, Budget
 from judge_server.accounts import NANOS, Account, Amount, Books, Hold, Limit, Standing, nanos_down, nanos_up
 from judge_server.judges import Judge
 from judge_server.llm import Call, CallFailed
+from judge_server.recent import Recent
 
 LOOK_AGAIN_S = 0.05
 """How soon it is seen that another replica settled a call."""
 PER_MESSAGE = 16
 """Tokens that a chat template puts around a message, at most."""
+MOST_RUNS = 10_000
+"""Runs whose own allowance is remembered, for reports."""
 LETTERS = bytes(range(65, 91)) + bytes(range(97, 123)) + b" "
 
 
@@ -24,7 +27,7 @@ class Budgets:
         self._books = books
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._settled: asyncio.Future[None] | None = None
-        self._allowances: dict[tuple[str, str], Limit] = {}
+        self._allowances: Recent[tuple[str, str], Limit] = Recent(MOST_RUNS)
 
     def accounts(self, judge: Judge, run: str | None, allowance: Allowance | None) -> list[Account]:
         """Return the accounts of a request. One without a run is a run of its own."""
@@ -50,8 +53,8 @@ class Budgets:
                 settled = self._next_settled()
                 try:
                     answer, account = await self._books.take(hold, lease_s)
-                except asyncio.CancelledError:
-                    if self._books.shared:  # it may have been taken
+                except (asyncio.CancelledError, CallFailed):
+                    if self._books.shared:  # it may have been taken, though nobody heard so
                         self._books.settle(hold, Amount(), self._tell)
                     raise
                 if answer == "taken":
@@ -69,7 +72,7 @@ class Budgets:
         if run is None:
             account = Account(judge.name, judge.name, None, _limit(judge.budget))
         else:
-            limit = self._allowances.get((judge.name, run), _limit(judge.run_budget))
+            limit = self._allowances.get((judge.name, run)) or _limit(judge.run_budget)
             account = Account(f"{judge.name}/{run}", judge.name, run, limit)
         return _report(judge, account, await self._books.standing(account))
 

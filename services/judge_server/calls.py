@@ -10,6 +10,8 @@ from judge_server.asker import Desk, JudgeAsker
 from judge_server.attempt import Line
 from judge_server.backends import connect, kinds
 from judge_server.budget import Budgets
+from judge_server.chat_completions import ChatCompletions
+from judge_server.gate import Gate
 from judge_server.judges import ConfigError, Judge, Judges
 from judge_server.ledger import Ledger
 from judge_server.llm import Asker, Backend, Call, CallFailed, Reply
@@ -20,7 +22,7 @@ from judge_server.shared_accounts import SharedBooks
 from judge_server.shared_rate_limit import SharedRates
 
 FINISH_S = 10.0
-"""How long a server that stops waits for replies that are paid and that nobody waits for."""
+"""How long calls go on that are paid and that nobody waits for any more; so also how long a server takes to stop."""
 
 
 class Unusable:
@@ -42,7 +44,7 @@ class Calls:
     def __init__(self, judges: Judges, ledger: Ledger, scripts: Scripts | None) -> None:
         books: Books = SharedBooks(scripts, ledger.sums) if scripts else LocalBooks(ledger.sums)
         self._judges, self._ledger, self._scripts = judges, ledger, scripts
-        self._desk = Desk(ledger, Budgets(books))
+        self._desk = Desk(ledger, Budgets(books), FINISH_S)
         self._lines = {judge.name: _line(judges, judge, scripts) for judge in judges.by_name.values()}
 
     @classmethod
@@ -61,9 +63,10 @@ class Calls:
             raise ConfigError(
                 f"{settings.replicas} replicas share budgets and rate limits: set GUERDON_JUDGE_REDIS_URL"
             )
+        scripts = Scripts(url) if url else None
         ledger = await Ledger.open(settings.ledger, settings.replicas)
         try:
-            return cls(judges, ledger, Scripts(url) if url else None)
+            return cls(judges, ledger, scripts)
         except BaseException:
             await ledger.close()
             raise
@@ -72,6 +75,16 @@ class Calls:
     def owed(self) -> int:
         """Calls that are waiting or under way."""
         return self._desk.owed
+
+    @property
+    def left_behind(self) -> int:
+        """Calls under way that nobody waits for any more."""
+        return len(self._desk.left_behind)
+
+    def without(self, judge: Judge) -> frozenset[str]:
+        """Return the fields of a request that the judge's server turned out not to know, so that they are not sent."""
+        backend = self._lines[judge.name].backend
+        return backend.without if isinstance(backend, ChatCompletions) else frozenset()
 
     def asker(
         self,
@@ -101,7 +114,7 @@ class Calls:
 
     async def close(self) -> None:
         """Close what is open, after the calls that nobody waits for any more; the others should have ended before."""
-        await self._desk.settled(FINISH_S)
+        await self._desk.settled()
         for line in self._lines.values():
             await line.rates.close()
             await line.backend.close()
@@ -115,7 +128,8 @@ def _line(judges: Judges, judge: Judge, scripts: Scripts | None) -> Line:
     problem = judges.problem(judge)
     backend: Backend = connect(judge) if problem is None else Unusable(problem)
     anteroom = asyncio.Semaphore(2 * judge.concurrency)
-    return Line(judge, backend, anteroom, Concurrency(judge.concurrency), _rates(judge, scripts))
+    concurrency = Concurrency(judge.concurrency)
+    return Line(judge, backend, Gate(judge.max_wait_s), anteroom, concurrency, _rates(judge, scripts))
 
 
 def _rates(judge: Judge, scripts: Scripts | None) -> RateLimit:

@@ -9,8 +9,11 @@ import orjson
 
 from judge_server.llm import Call, CallFailed, Reply, TokenLogprob
 from judge_server.provider_errors import Place, refusal_in_body
+from judge_server.utf8 import encodable
 
 NEVER = -math.inf
+MOST_TOKENS = 2**31 - 1
+"""More than databases keep and any model takes: whoever reports more does not count."""
 
 
 def read_answer(content: bytes, place: Place, call: Call) -> Reply:
@@ -24,8 +27,9 @@ def read_answer(content: bytes, place: Place, call: Call) -> Reply:
         if isinstance(answer, dict) and answer.get("error") and not answer.get("choices"):
             raise refusal_in_body(answer["error"], place, call)  # gateways send errors of the model behind them so
         return _reply(answer)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        what = "is cut off or no JSON" if isinstance(error, ValueError) else "is no chat completion"
+    except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError) as error:
+        no_json = isinstance(error, ValueError | RecursionError)
+        what = "is cut off or no JSON" if no_json else "is no chat completion"
         why = f"{place.name}: the answer of {place.url} {what} ({len(content)} bytes)"
         raise CallFailed("judge_transport", why, retriable=True, sent=True) from None
 
@@ -56,16 +60,17 @@ def _reply(answer: dict[str, Any]) -> Reply:
 
 def _text(content: Any) -> str:
     if isinstance(content, list):  # parts, as some gateways pass them through
-        return "".join(part.get("text") or "" for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
+        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
+    return _words(content) or ""
 
 
 def _words(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return encodable(value) if isinstance(value, str) and value else None
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    counts = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+    return value if counts else None
 
 
 def _logprobs(told: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
@@ -73,9 +78,9 @@ def _logprobs(told: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
     if content := told.get("content"):
         return tuple(
             TokenLogprob(
-                one["token"],
+                encodable(one["token"]),
                 _log(one.get("logprob")),
-                tuple((top["token"], _log(top.get("logprob"))) for top in one.get("top_logprobs") or ()),
+                tuple((encodable(top["token"]), _log(top.get("logprob"))) for top in one.get("top_logprobs") or ()),
             )
             for one in content
         )
@@ -85,11 +90,11 @@ def _logprobs(told: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
     if len(logs) != len(tokens):
         return ()
     each = [_top(top) for top in tops] if isinstance(tops, list) and len(tops) == len(tokens) else [()] * len(tokens)
-    return tuple(TokenLogprob(*one) for one in zip(tokens, map(_log, logs), each, strict=True))
+    return tuple(TokenLogprob(*one) for one in zip(map(encodable, tokens), map(_log, logs), each, strict=True))
 
 
 def _top(top: Mapping[str, Any] | None) -> tuple[tuple[str, float], ...]:
-    return tuple((token, _log(log)) for token, log in (top or {}).items())
+    return tuple((encodable(token), _log(log)) for token, log in (top or {}).items())
 
 
 def _log(value: Any) -> float:

@@ -7,16 +7,17 @@ from functools import partial
 from typing import Any
 
 from guerdon.judge_messages import CompareRequest, Comparison, OrderVerdict, Side, Verdict, Winner
-from guerdon.messages import Text
 from judge_server.judges import Judge
 from judge_server.llm import Asker, CallFailed, Outcome, Reply, Turns
 from judge_server.logprob_score import Odds, verdict_odds
+from judge_server.material import Material, prompt_texts
 from judge_server.question import question
 from judge_server.reconciliation import Look, reconciled
 from judge_server.rendering import compare_turns, is_blank
 from judge_server.schemas import compare_schema
 from judge_server.thoughts import without_thoughts
 from judge_server.verdict import Compared, compared
+from judge_server.verdict_values import COMPARED
 
 _SWAPPED: dict[Winner, Winner] = {"a": "b", "b": "a", "tie": "tie"}
 _FIRST: dict[str, tuple[Side, ...]] = {"both": ("a", "b"), "ab": ("a",), "ba": ("b",)}
@@ -30,17 +31,17 @@ class Reading:
     odds: Odds | None
 
 
-def read(shown: Sequence[str], with_odds: bool, reply: Reply) -> Reading:
+def read(material: Material, with_odds: bool, reply: Reply) -> Reading:
     """Read a verdict.
 
     Args:
-        shown: the texts that the judge was shown.
+        material: what the judge was shown.
         with_odds: whether log-probabilities count.
 
     Raises:
         CallFailed: the reply says none.
     """
-    said, found = compared(reply, shown)
+    said, found = compared(reply, material)
     odds = verdict_odds(reply, found.values["winner"]) if with_odds and reply.logprobs else None
     return Reading(said, odds)
 
@@ -57,19 +58,17 @@ async def compare(asker: Asker, judge: Judge, comparison: Comparison, options: C
     if (settled := _without_call(answers, options)) is not None:
         return settled
     calls = [(first, sample) for first in _FIRST[options.orders] for sample in range(options.samples)]
-    material = [*answers, *texts(comparison.prompt), comparison.reference or "", comparison.criteria or ""]
-    reader, schema = partial(read, material, judge.logprobs), compare_schema(judge)
-    turns = {first: _turns(comparison, answers, first) for first in _FIRST[options.orders]}
+    try:
+        turns = {first: _turns(comparison, answers, first) for first in _FIRST[options.orders]}
+        reader = partial(read, _material(comparison, answers), judge.logprobs)
+    except CallFailed as failure:
+        return Verdict(status=failure.status, error=failure.reason, reconcile=options.reconcile)
+    schema = compare_schema(judge)
     outcomes = await asyncio.gather(
         *(asker.ask(question(judge, turns[first], schema, sample), reader) for first, sample in calls)
     )
     orders = [_order(first, sample, outcome) for (first, sample), outcome in zip(calls, outcomes, strict=True)]
     return _verdict(orders, [outcome.reading for outcome in outcomes], options)
-
-
-def texts(prompt: Text) -> list[str]:
-    """Return what a prompt says, turn by turn."""
-    return [prompt] if isinstance(prompt, str) else [turn.content or "" for turn in prompt]
 
 
 def _without_call(answers: Sequence[str], options: CompareRequest) -> Verdict | None:
@@ -85,6 +84,11 @@ def _without_call(answers: Sequence[str], options: CompareRequest) -> Verdict | 
 def _turns(comparison: Comparison, answers: Sequence[str], first: Side) -> Turns:
     shown = answers if first == "a" else answers[::-1]
     return compare_turns(comparison.prompt, shown, comparison.reference, comparison.criteria)
+
+
+def _material(comparison: Comparison, answers: Sequence[str]) -> Material:
+    beside = [text for text in (comparison.reference, comparison.criteria) if text is not None]
+    return Material([*answers, *prompt_texts(comparison.prompt), *beside], COMPARED)
 
 
 def _order(first: Side, sample: int, outcome: Outcome[Reading]) -> OrderVerdict:

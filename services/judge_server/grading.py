@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import Any
 
 from guerdon.judge_messages import Criterion, Grade, GradedAnswer, GradeMode, GradeRequest, GradeSample
-from judge_server.comparison import texts
 from judge_server.judges import Judge
 from judge_server.llm import Asker, CallFailed, Outcome, Reply
 from judge_server.logprob_score import expected_score
+from judge_server.material import Material, prompt_texts
 from judge_server.question import question
 from judge_server.rendering import grade_turns, is_blank
 from judge_server.schemas import grade_schema
@@ -33,23 +33,22 @@ class Reading:
     explanation: str
 
 
-def read(criteria: Sequence[str], shown: Sequence[str], with_expectation: bool, reply: Reply) -> Reading:
+def read(material: Material, with_expectation: bool, reply: Reply) -> Reading:
     """Read a grade.
 
     Args:
-        criteria: their names.
-        shown: the texts that the judge was shown.
+        material: what the judge was shown, with the names of the criteria as its keys.
         with_expectation: whether log-probabilities count.
 
     Raises:
         CallFailed: the reply says none.
     """
-    said, found = graded(reply, criteria, shown)
+    said, found = graded(reply, material)
     expected: dict[str, float] = {}
     if with_expectation and reply.logprobs:
-        scores = {name: expected_score(reply, found.values[name]) for name in criteria}
+        scores = {name: expected_score(reply, found.values[name]) for name in material.keys}
         expected = {name: score for name, score in scores.items() if score is not None}
-    return Reading(said.scores, expected if len(expected) == len(criteria) else None, said.explanation)
+    return Reading(said.scores, expected if len(expected) == len(material.keys) else None, said.explanation)
 
 
 async def grade(asker: Asker, judge: Judge, answer: GradedAnswer, options: GradeRequest) -> Grade:
@@ -63,9 +62,12 @@ async def grade(asker: Asker, judge: Judge, answer: GradedAnswer, options: Grade
     text = without_thoughts(answer.answer) if options.strip_think else answer.answer
     if is_blank(text):
         return Grade(score=0.0, criteria=dict.fromkeys(names, 0.0), mode="empty", explanation="The answer is empty.")
-    turns = grade_turns(answer.prompt, text, answer.reference, criteria)
-    material = [text, *texts(answer.prompt), answer.reference or "", *(one.description for one in criteria)]
-    reader = partial(read, names, material, options.expectation and judge.logprobs)
+    try:
+        turns = grade_turns(answer.prompt, text, answer.reference, criteria)
+        beside = [*prompt_texts(answer.prompt), answer.reference or "", *(one.description for one in criteria)]
+    except CallFailed as failure:
+        return Grade(status=failure.status, error=failure.reason)
+    reader = partial(read, Material([text, *beside], names), options.expectation and judge.logprobs)
     schema = grade_schema(judge, names)
     outcomes = await asyncio.gather(
         *(asker.ask(question(judge, turns, schema, sample), reader) for sample in range(options.samples))

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# No braces but in strings, no backslash but in strings; possessive, so that nothing is tried twice. Of the attempts
-# that start at successive braces only two can go on past the same character (one takes it for part of a string, the
-# other does not), so that finding all objects takes linear time, whatever the text.
-_FLAT = re.compile(r'\{(?:[^{}"\\]|"(?:[^"\\]|\\.)*+")*+\}', re.DOTALL)
+# Begins as JSON does, so that decoding is tried on little else. No braces but in strings, no backslash but in
+# strings; possessive, so that nothing is tried twice. Of the attempts that start at successive braces only two can go
+# on past the same character (one takes it for part of a string, the other does not), so that finding all objects takes
+# linear time, whatever the text.
+_FLAT = re.compile(r'\{(?=\s*["}])(?:[^{}"\\]|"(?:[^"\\]|\\.)*+")*+\}', re.DOTALL)
 _COLON = re.compile(r"\s*:\s*")
 _NEXT = re.compile(r"\s*(,)?\s*")
 _DECODER = json.JSONDecoder(strict=False, parse_int=float)  # raw line breaks in strings pass; 10**5000 is infinite
@@ -36,37 +37,34 @@ class Found:
     def plain(self) -> dict[str, Any]:
         return {key: value.value for key, value in self.values.items()}
 
-    @property
-    def identity(self) -> frozenset[tuple[str, Any]]:
-        """Equal for two objects that say the same, however they are written."""
-        return frozenset((key, None if isinstance(value, list) else value) for key, value in self.plain.items())
-
 
 def objects(text: str, start: int = 0) -> Iterator[Found]:
     """Yield the flat objects of text[start:] that are valid JSON, from left to right; none lies within another."""
     while match := _FLAT.search(text, start):
         try:
-            yield Found(_values(text, match.start() + 1, match.end() - 1), match.start(), match.end())
+            yield Found(_values(match[0], match.start()), match.start(), match.end())
             start = match.end()
         except (ValueError, RecursionError):
             start = match.start() + 1
 
 
-def _values(text: str, at: int, end: int) -> dict[str, Value]:
-    """Read `"key": value, …` of text[at:end].
+def _values(text: str, offset: int) -> dict[str, Value]:
+    """Read `{"key": value, …}`, which stands at an offset in a longer text.
+
+    It is read by itself: an error of the decoder counts the lines of all that it was given.
 
     Raises:
         ValueError, RecursionError: it is not that.
     """
     values: dict[str, Value] = {}
-    at = _after(_NEXT, text, at)[0]
+    at, end = _after(_NEXT, text, 1)[0], len(text) - 1
     while at < end:
         key, at = _DECODER.raw_decode(text, at)
         if not isinstance(key, str):
             raise ValueError("a key is no string")
         start, colon = _after(_COLON, text, at)
         value, at = _DECODER.raw_decode(text, start)
-        values[key] = Value(value, start, at)
+        values[key] = Value(value, offset + start, offset + at)
         at, comma = _after(_NEXT, text, at)
         if not colon or (at < end) != bool(comma):
             raise ValueError("a colon or a comma is missing, or a comma is one too many")

@@ -120,6 +120,9 @@ async def _each(
         done()
         return judgment
 
+    tasks: list[asyncio.Task[Judgment]] = []
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(alone(matter)) for matter in matters]
+        for matter in matters:
+            tasks.append(group.create_task(alone(matter)))
+            await asyncio.sleep(0)  # each renders before it first waits: others get their turn in between
     return [task.result() for task in tasks]

@@ -20,6 +20,10 @@ from judge_server.reply_json import load
 
 log = logging.getLogger("guerdon.judge")
 
+ANSWER_S = 3.0
+"""A ledger that does not answer by then is taken for gone."""
+PROBE_S = 1.0
+"""So long one answer to whether it can be written holds; every one costs a write."""
 GRACE_S = 60.0
 """A call that has been under way for so long beyond its deadline belongs to a server that died."""
 
@@ -80,6 +84,8 @@ class Ledger:
     def __init__(self, url: URL, lock: IO[str] | None) -> None:
         self._lock = lock  # held for life
         self._thread = LedgerThread(engine_of(url), (_insert, _finish, _find))
+        self._probe: asyncio.Task[bool] | None = None
+        self._probed = 0.0
 
     @classmethod
     async def open(cls, where: str, replicas: int = 1) -> "Ledger":
@@ -138,15 +144,24 @@ class Ledger:
         return sums
 
     async def answers(self) -> bool:
-        """Say whether the database can be written."""
+        """Say whether the database can be written; or could, a moment ago."""
+        if self._probe is None or (self._probe.done() and time.monotonic() - self._probed > PROBE_S):
+            self._probe = asyncio.create_task(self._writable(), name="probe")
+            self._probed = time.monotonic()
+        return await asyncio.shield(self._probe)
+
+    async def _writable(self) -> bool:
         try:
-            await self._thread.post(_touch, None)
+            async with asyncio.timeout(ANSWER_S):
+                await self._thread.post(_touch, None)
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer is no
-            log.warning("the ledger does not answer: %s", error)
+            log.warning("the ledger cannot be written: %s", error or f"no answer within {ANSWER_S:g} s")
             return False
         return True
 
     async def close(self) -> None:
+        if self._probe is not None:
+            await self._probe
         await self._thread.close()
         if self._lock is not None:
             self._lock.close()

@@ -12,6 +12,17 @@ from sqlalchemy.pool import SingletonThreadPool
 
 from judge_server.judges import ConfigError
 
+DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+"""What a URL may begin with, and the driver that is used for it."""
+LOCKED_S = 2.0
+"""How long another process that writes to the SQLite file is waited for; every call waits with it."""
+
 
 def address(where: str) -> URL:
     """Return the URL of a file or database.
@@ -23,13 +34,13 @@ def address(where: str) -> URL:
         return URL.create("sqlite", database=where)
     try:
         url = make_url(where)
-    except ArgumentError as error:
-        raise ConfigError("GUERDON_JUDGE_LEDGER is neither a file nor the URL of a database") from error
-    if url.drivername in {"postgresql", "postgres"}:
-        return url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+    except (ArgumentError, ValueError):  # its message may quote a password
+        raise ConfigError(
+            "GUERDON_JUDGE_LEDGER is neither a file nor the URL of a database, like postgresql://user@host:5432/name"
+        ) from None
+    if url.drivername not in DRIVERS:
         raise ConfigError(f"the ledger cannot be a {url.drivername} database; a SQLite file, or postgresql://…")
-    return url
+    return url.set(drivername=DRIVERS[url.drivername])
 
 
 def locked(database: str | None) -> IO[str] | None:
@@ -65,7 +76,7 @@ def locked(database: str | None) -> IO[str] | None:
 def engine_of(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, hide_parameters=True)
-    engine = create_engine(url, poolclass=SingletonThreadPool, hide_parameters=True)
+    engine = create_engine(url, poolclass=SingletonThreadPool, hide_parameters=True, connect_args={"timeout": LOCKED_S})
 
     @event.listens_for(engine, "connect")
     def _tune(connection: Any, _record: Any) -> None:

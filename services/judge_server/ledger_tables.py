@@ -22,7 +22,7 @@ calls = Table(
     # The most it can cost: what it is taken to have cost when nobody knows.
     Column("reserved_cost", Float, nullable=False),
     Column("reserved_tokens", BigInteger, nullable=False),
-    # sent: under way, or its process died; ok: read; failed: no use; presumed: never heard of again.
+    # sent: about to be or under way, or its process died; ok: read; failed: no use; presumed: never heard of again.
     Column("state", String(10), nullable=False),
     Column("created", Float, nullable=False),
     Column("given_up", Float, nullable=False),

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 log = logging.getLogger("guerdon.judge")
 
@@ -95,12 +95,15 @@ class LedgerThread:
             log.debug("the loop ended before the ledger did")
 
     def _done(self, works: list[Work]) -> list[Done[Any]]:
-        """Do everything in one transaction; where that fails, each in its own, so that one bad row fails alone."""
+        """Do everything in one transaction; where that fails, each in its own, so that one bad row fails alone.
+
+        But what is wrong with the database itself (locked, full, away) is so for all of them, and may take its time.
+        """
         try:
             with self._engine.begin() as connection:
                 return self._all(connection, works)
         except Exception as error:  # noqa: BLE001 - the boundary of the thread: who waits must hear of it
-            if len(works) > 1:
+            if len(works) > 1 and not isinstance(error, OperationalError):
                 return [done for work in works for done in self._done([work])]
             return [Done(work.result, error=_named(error)) for work in works]
 

@@ -10,12 +10,19 @@ from typing import Any
 from guerdon.messages import Status
 from judge_server.llm import Call, CallFailed
 
-UNSENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "LocalProtocolError", "ProxyError"}
-"""Errors of httpx (and httpx2, so by name) after which the server cannot have seen the request."""
+SENT = {"ReadError", "WriteError", "CloseError", "ReadTimeout", "WriteTimeout", "RemoteProtocolError", "DecodingError"}
+"""Errors of httpx (and httpx2, so by name) after which the server may have seen the request."""
+UNCONNECTED = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
+"""Those after which it has not; whatever else is raised is a mistake on this side, which no other attempt mends."""
 NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits"}
 RETRIABLE = {408, 409, 429}
 TIMED_OUT = {408, 504, 524}
 """Something between us and the model gave up; the model may have worked on it all the same."""
+FILTERED = {"content_filter", "content_policy_violation"}
+NOT_KNOWN = re.compile(
+    r"unsupported|unknown|unrecognized|unexpected|\bextra\b|\bnot\b.{0,30}\b(support(ed)?|permitted|allowed|available)\b"
+)
+"""How a refusal says that a field is too much for the server, rather than what stands in it wrong."""
 LOOKS_LIKE_A_KEY = re.compile(r"\b(sk|tgp|key|gsk|xai)[-_][\w*.…-]{4,}", re.IGNORECASE)
 LONGEST = 200
 ECHO = 24
@@ -39,14 +46,17 @@ def explained(error: Exception, place: Place, call: Call) -> CallFailed:
     if response is not None:
         return _refusal(response.status_code, getattr(error, "body", None), response.headers, place, call)
     cause = type(error.__cause__ or error).__name__
-    sent = cause not in UNSENT
-    if "Timeout" in cause or "Timeout" in type(error).__name__:
+    sent = cause in SENT
+    if not sent and cause not in UNCONNECTED:
+        why = f"{place.name}: the request could not be made ({cause}); check base_url and the key"
+        return CallFailed("judge_transport", why)
+    if "Timeout" in cause:
         why = f"{place.name}: {place.url} did not answer in time ({cause})"
         return CallFailed("judge_timeout", why, retriable=True, sent=sent)
     happened = "the connection broke before an answer was there" if sent else "no connection"
     check = "" if sent else "; check base_url and that the server runs"
     why = f"{place.name}: {happened}: {place.url} ({cause}){check}"
-    return CallFailed("judge_transport", why, retriable=cause != "UnsupportedProtocol", sent=sent)
+    return CallFailed("judge_transport", why, retriable=True, sent=sent)
 
 
 def refusal_in_body(error: Any, place: Place, call: Call) -> CallFailed:
@@ -57,15 +67,19 @@ def refusal_in_body(error: Any, place: Place, call: Call) -> CallFailed:
 
 
 def refused_field(error: Exception, fields: Mapping[str, tuple[str, ...]]) -> str | None:
-    """Return the field of the request that a 400 or 422 is about, if it is one of these (field: words for it)."""
+    """Return which of these fields (field: words for it) a 400 or 422 says to be too much for the server.
+
+    A server that names the field in `param` is believed. Else its words must name one and say that it is not known, for
+    they may quote a prompt.
+    """
     if getattr(error, "status_code", None) not in {400, 422}:
         return None
     told = _told(getattr(error, "body", None))
-    for text in (str(told.get("param") or ""), str(told.get("message") or "").lower()):
-        for field, words in fields.items():
-            if any(word in text for word in words):
-                return field
-    return None
+    text = str(told.get("param") or "")
+    if not text:
+        text = str(told.get("message") or "").lower()
+        text = text if NOT_KNOWN.search(text) else ""
+    return next((field for field, words in fields.items() if any(word in text for word in words)), None)
 
 
 def _refusal(status: int, body: Any, headers: Mapping[str, str], place: Place, call: Call) -> CallFailed:
@@ -75,6 +89,8 @@ def _refusal(status: int, body: Any, headers: Mapping[str, str], place: Place, c
     why = f"{place.name}: HTTP {status} from {place.url}" + (f" ({code})" if _is_label(code) else "") + words
     if status == 402 or {told.get("code"), told.get("type")} & NO_MONEY:
         return CallFailed("judge_quota", f"{why}; its account has nothing left to spend: top it up, then run again")
+    if {told.get("code"), told.get("type")} & FILTERED:
+        return CallFailed("judge_refused", why)
     after = retry_after_s(headers)
     if status == 429:
         return CallFailed("judge_quota", why, retriable=True, retry_after_s=after, throttled=True)

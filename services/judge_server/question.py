@@ -16,7 +16,7 @@ def question(judge: Judge, turns: Turns, schema: dict[str, Any], sample: int) ->
         max_tokens=judge.max_tokens,
         temperature=judge.temperature,
         top_p=judge.top_p,
-        seed=None if judge.seed is None else judge.seed + sample,
+        seed=judge.seed,
         schema=schema if judge.structured else None,
         top_logprobs=TOP_LOGPROBS if judge.logprobs else 0,
         sample=sample,

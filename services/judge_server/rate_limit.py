@@ -105,7 +105,7 @@ class RateLimit:
             try:
                 if wait > left_s:
                     why = f"{self._limits} lets the call go in {wait:.1f} s, {max(0.0, left_s):.1f} s are left"
-                    raise CallFailed("judge_timeout", why, retriable=True)
+                    raise CallFailed("judge_timeout", why)
                 if wait > 0:
                     await self._sleep(wait)
             except BaseException:

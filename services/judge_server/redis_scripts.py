@@ -9,6 +9,7 @@ from typing import Any
 from redis import asyncio as aioredis
 from redis.exceptions import NoScriptError, RedisError
 
+from judge_server.judges import ConfigError
 from judge_server.llm import CallFailed
 
 log = logging.getLogger("guerdon.judge")
@@ -19,17 +20,24 @@ CONNECTIONS = 16
 
 
 class Scripts:
-    """Lua scripts by their file's name; each is sent once, then called by its hash."""
+    """Lua scripts by their file's name; each is sent once, then called by its hash.
+
+    Raises:
+        ConfigError: the URL is none of a Redis.
+    """
 
     def __init__(self, url: str) -> None:
-        pool = aioredis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=ANSWER_S,
-            socket_timeout=ANSWER_S,
-            socket_connect_timeout=ANSWER_S,
-            retry=None,
-        )
+        try:
+            pool = aioredis.BlockingConnectionPool.from_url(
+                url,
+                max_connections=CONNECTIONS,
+                timeout=ANSWER_S,
+                socket_timeout=ANSWER_S,
+                socket_connect_timeout=ANSWER_S,
+                retry=None,
+            )
+        except ValueError:  # its message may quote a password
+            raise ConfigError("GUERDON_JUDGE_REDIS_URL is no URL of a Redis; it is like redis://host:6379/0") from None
         self._redis = aioredis.Redis(connection_pool=pool)
         self._texts: dict[str, tuple[str, str]] = {}
 

@@ -13,6 +13,7 @@ from guerdon.judge_messages import Criterion
 from guerdon.messages import ChatMessage, Text
 from judge_server.judges import Judge
 from judge_server.llm import Turns
+from judge_server.material import turn_fields
 from judge_server.schemas import compare_schema, grade_schema
 
 Sections = Iterable[tuple[str, Any]]
@@ -24,7 +25,8 @@ _UNSAFE = re.compile(
     r"|<(?=[^\s\d=])"  # servers read <|im_start|>, <end_of_turn>, </s> … in a message as the control tokens they are
     r"|\[(?=/?[A-Z_]{3,}\])"  # and [INST]
 )
-_VISIBLE = re.compile(rf"[^\s{_UNSEEN}]")
+_EMPTY = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0"  # fillers: words in some scripts need them
+_VISIBLE = re.compile(rf"[^\s{_UNSEEN}{_EMPTY}]")
 
 
 def encoded(value: Any) -> str:
@@ -43,7 +45,11 @@ def is_blank(text: str) -> bool:
 
 
 def compare_turns(prompt: Text, shown: Sequence[str], reference: str | None, criteria: str | None) -> Turns:
-    """Return the messages that ask which of two answers, in the order they are shown, is better."""
+    """Return the messages that ask which of two answers, in the order they are shown, is better.
+
+    Raises:
+        CallFailed: the prompt cannot be shown (invalid_input).
+    """
     answer_a, answer_b = shown
     sections = [
         ("CRITERIA", criteria),
@@ -56,7 +62,11 @@ def compare_turns(prompt: Text, shown: Sequence[str], reference: str | None, cri
 
 
 def grade_turns(prompt: Text, answer: str, reference: str | None, criteria: Sequence[Criterion]) -> Turns:
-    """Return the messages that ask for a score of an answer by each criterion."""
+    """Return the messages that ask for a score of an answer by each criterion.
+
+    Raises:
+        CallFailed: the prompt cannot be shown (invalid_input).
+    """
     sections = [
         ("CRITERIA", [{"name": criterion.name, "description": criterion.description} for criterion in criteria]),
         ("PROMPT", _plain(prompt)),
@@ -67,7 +77,7 @@ def grade_turns(prompt: Text, answer: str, reference: str | None, criteria: Sequ
 
 
 def _plain(prompt: Text) -> Any:
-    return prompt if isinstance(prompt, str) else [turn.model_dump(mode="json", exclude_none=True) for turn in prompt]
+    return prompt if isinstance(prompt, str) else [turn_fields(turn) for turn in prompt]
 
 
 def _turns(kind: str, sections: Sections, **fields: str) -> Turns:
@@ -97,7 +107,10 @@ def prompt_version() -> str:
     """
     prompt = [ChatMessage(role="user", content="<|x|> [INST] $fence \u202e é")]
     criterion = Criterion(name="quality", description="Quality.")
-    judges = [Judge(name="x", kind="openai", model="x"), Judge(name="x", kind="openai_compatible", base_url="x")]
+    judges = [
+        Judge(name="x", kind="openai", model="x"),
+        Judge(name="x", kind="openai_compatible", base_url="http://x/v1"),
+    ]
     examples = [
         compare_turns(prompt, ("a", "b"), "reference", "criteria"),
         grade_turns(prompt, "a", "reference", [criterion]),

@@ -41,17 +41,20 @@ class SharedBooks:
         task.add_done_callback(self._settling.discard)
 
     async def standing(self, account: Account) -> Standing:
-        while not (numbers := await self._scripts.run(SCRIPT, _keys(account), "read")):
-            await self._begin(account)
+        numbers = await self._scripts.run(SCRIPT, _keys(account), "read")
+        if not numbers:
+            return Standing.of(await self._sums_of(account))
         return Standing(Amount(*numbers[0:2]), Amount(*numbers[2:4]), Amount(*numbers[4:6]))
 
     async def close(self) -> None:
         await asyncio.gather(*self._settling)
 
     async def _begin(self, account: Account) -> None:
-        sums = await self._sums(account.judge, account.run) if account.lasting else Sums()
-        standing = Standing.of(sums)
+        standing = Standing.of(await self._sums_of(account))
         await self._scripts.run(SCRIPT, _keys(account), "begin", *standing.spent, *standing.presumed)
+
+    async def _sums_of(self, account: Account) -> Sums:
+        return await self._sums(account.judge, account.run) if account.lasting else Sums()
 
     async def _settle(self, hold: Hold, spent: Amount | None, then: Callable[[], None]) -> None:
         keys = [key for account in hold.accounts for key in _keys(account)]

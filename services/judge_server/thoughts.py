@@ -12,17 +12,19 @@ def without_thoughts(text: str) -> str:
     open the section in the prompt leave only the closing tag: all before it goes. A section that opens the text and
     is never closed goes too; a tag that is never closed after visible words is a word.
     """
-    kept, start, opened = "", 0, -1
+    kept: list[str] = []
+    start, opened = 0, -1
     for tag in _TAG.finditer(text):
         if not tag[1] and opened < 0:
             opened = tag.start()
         elif tag[1] and opened >= 0:
-            kept, start, opened = kept + text[start:opened], tag.end(), -1
+            kept.append(text[start:opened])
+            start, opened = tag.end(), -1
         elif tag[1] and start == 0:
             start = tag.end()
-    if opened >= 0 and not (kept + text[start:opened]).strip():
+    if opened >= 0 and not "".join([*kept, text[start:opened]]).strip():
         return ""
-    return (kept + text[start:]).strip() if start else text
+    return "".join([*kept, text[start:]]).strip() if start else text
 
 
 def thoughts_end(text: str) -> int:

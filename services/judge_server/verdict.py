@@ -1,8 +1,9 @@
 """What a judge's reply says: a verdict on two answers, or a grade; else why it says none.
 
-The reply is one JSON object, perhaps in a code fence, or the last verdict in its text counts. Never is a verdict
-guessed: a text with a verdict that the material itself contains (the judge quotes an answer), or with something
-like a second verdict after the last well-formed one, has none.
+The reply is one JSON object, perhaps in a code fence, or the last verdict in its text counts: judges change their
+minds. What the material itself says (the judge quotes an answer) is no verdict, in whatever spelling; and never is a
+verdict guessed: a text with nothing but quotes, or with something like a second verdict after the last well-formed
+one, has none.
 """
 
 import math
@@ -10,15 +11,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from guerdon.judge_messages import Winner
 from judge_server.json_objects import Found, objects
 from judge_server.llm import CallFailed, Reply
+from judge_server.material import Material
 from judge_server.thoughts import thoughts_end
+from judge_server.utf8 import encodable
+from judge_server.verdict_values import number, winner
 
-_NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*(?:/\s*10)?\s*")
-_NOT_FINITE = re.compile(r"\s*[+-]?(?:nan|inf|infinity)\s*", re.IGNORECASE)
 _CODE_FENCE = re.compile(r"(?:`{3,}|~{3,})[a-zA-Z]*")
 _REFUSAL = re.compile(
     r"\W*(?:as an ai\b[^.\n]{0,60}\b)?(?:"
@@ -30,18 +32,9 @@ _REFUSAL = re.compile(
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def _number(value: Any) -> Any:
-    """Read "7" and "7/10" as 7; anything on another scale stays what it is, and is refused."""
-    if isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
-        return float(match[1])
-    return float("nan") if isinstance(value, str) and _NOT_FINITE.fullmatch(value) else value
-
-
-def _winner(value: Any) -> Any:
-    return value.strip().lower().removeprefix("answer ") if isinstance(value, str) else value
-
-
-Score = Annotated[float, BeforeValidator(_number), Field(strict=True, ge=0, le=10, allow_inf_nan=False)]
+Explanation = Annotated[str, AfterValidator(encodable)]
+"""JSON escapes can write what no answer can be sent with."""
+Score = Annotated[float, BeforeValidator(number), Field(strict=True, ge=0, le=10, allow_inf_nan=False)]
 
 
 class Compared(BaseModel):
@@ -49,10 +42,10 @@ class Compared(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    explanation: str = ""
+    explanation: Explanation = ""
     score_a: Score
     score_b: Score
-    winner: Annotated[Winner, BeforeValidator(_winner)]
+    winner: Annotated[Winner, BeforeValidator(winner)]
 
 
 class Graded(BaseModel):
@@ -60,36 +53,39 @@ class Graded(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    explanation: str = ""
+    explanation: Explanation = ""
     scores: dict[str, Score]
 
 
-def compared(reply: Reply, shown: Sequence[str]) -> tuple[Compared, Found]:
+def compared(reply: Reply, material: Material) -> tuple[Compared, Found]:
     """Read a verdict on two answers, and where it stands in the text.
 
     Args:
-        shown: the texts that the judge was shown; verdicts in them are not the judge's.
+        material: what the judge was shown; its keys are those of `verdict_values.COMPARED`.
 
     Raises:
         CallFailed: there is none; its status says why.
     """
-    found = _verdict(reply, ("score_a", "score_b", "winner"), shown)
+    found = _verdict(reply, material)
     return _validated(Compared, found.plain), found
 
 
-def graded(reply: Reply, criteria: Sequence[str], shown: Sequence[str]) -> tuple[Graded, Found]:
-    """Read a grade by criteria of these names, and where it stands in the text.
+def graded(reply: Reply, material: Material) -> tuple[Graded, Found]:
+    """Read a grade, and where it stands in the text.
+
+    Args:
+        material: what the judge was shown; its keys are the names of the criteria.
 
     Raises:
         CallFailed: there is none; its status says why.
     """
-    found = _verdict(reply, criteria, shown)
+    found = _verdict(reply, material)
     plain = found.plain
-    scores = {name: plain[name] for name in criteria}
+    scores = {name: plain[name] for name in material.keys}
     return _validated(Graded, {"explanation": plain.get("explanation", ""), "scores": scores}), found
 
 
-def _verdict(reply: Reply, keys: Sequence[str], shown: Sequence[str]) -> Found:
+def _verdict(reply: Reply, material: Material) -> Found:
     if reply.refusal or reply.finish == "content_filter":
         who = "the judge refused" if reply.refusal else "the server's content filter stopped the reply"
         raise CallFailed("judge_refused", who)
@@ -101,11 +97,11 @@ def _verdict(reply: Reply, keys: Sequence[str], shown: Sequence[str]) -> Found:
         raise truncated if reply.finish == "length" else CallFailed("judge_empty", f"the reply is empty{thought}")
     every = [*objects(reply.text, start)]
     whole = _whole(reply.text, start, every)
-    if whole is not None and all(key in whole.values for key in keys):
+    if whole is not None and all(key in whole.values for key in material.keys):
         return whole  # also when the limit was reached with the last brace: nothing is missing
     if reply.finish == "length":
         raise truncated
-    return _last(reply.text, every, keys, shown)
+    return _last(reply.text, every, material)
 
 
 def _whole(text: str, start: int, every: list[Found]) -> Found | None:
@@ -118,11 +114,12 @@ def _whole(text: str, start: int, every: list[Found]) -> Found | None:
     return found if bare or (_CODE_FENCE.fullmatch(before) and _CODE_FENCE.fullmatch(after or "```")) else None
 
 
-def _last(text: str, every: list[Found], keys: Sequence[str], shown: Sequence[str]) -> Found:
-    """Return the last object with these keys, if nothing speaks against its being the judge's verdict."""
-    quotable = {found.identity for source in shown for found in objects(source)} if every else set()
-    quotes = [found for found in every if found.identity in quotable]
-    own = [found for found in every if found.identity not in quotable]
+def _last(text: str, every: list[Found], material: Material) -> Found:
+    """Return the last object with a verdict's keys, if nothing speaks against its being the judge's own."""
+    keys = material.keys
+    quotes, own = list[Found](), list[Found]()
+    for found in every:
+        (quotes if material.holds(found) else own).append(found)
     verdicts = [found for found in own if all(key in found.values for key in keys)]
     if not verdicts:
         raise _none_found(text, own, quotes, keys)
@@ -173,5 +170,5 @@ def _invalid(error: ValidationError) -> CallFailed:
 
 
 def _short(value: Any) -> str:
-    number = _number(value)
-    return f"{number:g}" if isinstance(number, float) and math.isfinite(number) else "not finite"
+    read = number(value)
+    return f"{read:g}" if isinstance(read, float) and math.isfinite(read) else "not finite"

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -212,15 +212,49 @@ def test_a_request_larger_than_the_limit_is_admitted_when_nothing_is_owed(http: 
     assert [verdict.status for verdict in answer.verdicts] == ["ok"] * 5
 
 
-def test_a_client_that_hangs_up_is_not_worked_for(http: httpx.Client, lab: Loopback) -> None:
-    lab.behave = lambda _body, _number: Behaviour(hang=True)
+def test_what_a_client_leaves_behind_that_hangs_up_is_counted_until_it_ends(http: httpx.Client, lab: Loopback) -> None:
+    let_go = threading.Event()
+
+    def behave(_body: Body, _number: int) -> Behaviour:
+        assert let_go.wait(30)
+        return Behaviour(text=VERDICT)
+
+    lab.behave = behave
     with pytest.raises(httpx.ReadTimeout):
         http.post("/v1/compare", json=body_for("lab"), timeout=1)
-    for _ in range(1000):
-        readiness = JudgeReadiness.model_validate(http.get("/readyz").json())
-        if readiness.calls == 0:
-            return
-    raise AssertionError(readiness)
+    assert under_way(http, lambda calls: calls > 0)
+    let_go.set()
+    assert under_way(http, lambda calls: calls == 0)
+
+
+def under_way(http: httpx.Client, wanted: Callable[[int], bool]) -> bool:
+    """Look at the server's calls until there are as many as wanted."""
+    looks = (JudgeReadiness.model_validate(http.get("/readyz").json()).calls for _ in range(5000))
+    return any(wanted(calls) for calls in looks)
+
+
+@pytest.mark.parametrize("run", ["a\x00b", "line\nend", "\x7f"])
+def test_a_run_with_control_characters_is_refused(http: httpx.Client, run: str) -> None:
+    assert http.post("/v1/compare", json=body_for("lab") | {"run": run}).status_code == 422
+    assert http.get("/v1/budget", params={"run": run}).status_code == 422
+
+
+def test_an_allowance_beyond_counting_is_refused(http: httpx.Client) -> None:
+    response = http.post("/v1/compare", json=body_for("lab") | {"run": "rich", "allowance": {"cost": 1e300}})
+    assert response.status_code == 422
+
+
+def test_what_a_server_refuses_is_told_of_its_judge(http: httpx.Client, lab: Loopback) -> None:
+    def behave(body: Body, _number: int) -> Behaviour:
+        refused = error("response_format is not supported", param="response_format")
+        return Behaviour(status=400, body=refused) if "response_format" in body else Behaviour(text=VERDICT)
+
+    lab.behave = behave
+    assert JudgeList.model_validate(http.get("/v1/judges").json()).judges[0].structured
+    compared(http, ("without", "a schema"))
+    info = JudgeList.model_validate(http.get("/v1/judges").json()).judges[0]
+    assert not info.structured
+    assert "refuses response_format" in (info.warning or "")
 
 
 def test_no_text_of_a_request_and_no_token_is_in_the_log(http: httpx.Client, server: JudgeProcess) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,87 @@ def test_a_wait_is_no_shorter_than_asked_and_within_every_bound(
 )
 def test_retry_after_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_s(headers) == seconds
+
+
+def test_words_that_quote_a_prompt_switch_nothing_off(loopback: Loopback, kind: str) -> None:
+    words = "Invalid prompt: '... temperature, seed and logprobs of a grammar school ...' flagged by policy"
+
+    def behave(body: dict[str, Any], _number: int) -> Behaviour:
+        return Behaviour(status=400, body=error(words)) if "evil" in str(body["messages"]) else Behaviour()
+
+    loopback.behave = behave
+    call = question("innocent", seed=1, schema={"type": "object"}, top_logprobs=2)
+    failure, reply = asked_in_turn(judge(loopback.url, kind=kind), [replace(call, turns=(("user", "evil"),)), call])
+    assert isinstance(failure, CallFailed)
+    assert isinstance(reply, Reply)
+    assert len(loopback.requests) == 2
+    assert loopback.requests[0].keys() == loopback.requests[1].keys()
+
+
+def test_a_field_is_left_out_from_then_on_only_where_the_server_answers_without(loopback: Loopback, kind: str) -> None:
+    def behave(body: dict[str, Any], _number: int) -> Behaviour:
+        evil = "evil" in str(body["messages"])
+        return Behaviour(status=400, body=error("seed is not supported: evil")) if evil else Behaviour()
+
+    loopback.behave = behave
+    failure, reply = asked_in_turn(judge(loopback.url, kind=kind), [question("evil", seed=1), question(seed=1)])
+    assert isinstance(failure, CallFailed)
+    assert isinstance(reply, Reply)
+    assert ["seed" in body for body in loopback.requests] == [True, False, True]
+
+
+@pytest.mark.parametrize("field", ["temperature", "top_p"])
+def test_how_a_judge_samples_is_never_changed_unasked(loopback: Loopback, kind: str, field: str) -> None:
+    refusal = error(f"Unsupported value: '{field}' does not support 0.5 with this model.", param=field)
+
+    def behave(body: dict[str, Any], _number: int) -> Behaviour:
+        return Behaviour(status=400, body=refusal) if body.get(field, 1) != 1 else Behaviour()
+
+    loopback.behave = behave
+    (failure,) = asked(judge(loopback.url, kind=kind), sampled(field, 0.5))
+    (reply,) = asked(judge(loopback.url, kind=kind), sampled(field, 1.0))
+    assert isinstance(failure, CallFailed)
+    assert f"set {field} = 1" in failure.reason
+    assert isinstance(reply, Reply)
+    assert len(loopback.requests) == 2
+    assert (field in loopback.requests[1]) == (kind != "openai")  # whose reasoning models refuse the field itself
+
+
+def test_a_request_that_cannot_be_made_was_not_sent_and_is_not_tried_again(
+    loopback: Loopback, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_OF_TEST", "sk-é-abc")
+    (failure,) = asked(judge(loopback.url, kind=kind, key_env="KEY_OF_TEST"), question())
+    assert isinstance(failure, CallFailed)
+    assert (failure.status, failure.retriable, failure.sent) == ("judge_transport", False, False)
+    assert "abc" not in failure.reason
+    assert loopback.requests == []
+
+
+def test_a_prompt_that_a_filter_stops_is_refused(loopback: Loopback, kind: str) -> None:
+    loopback.behave = lambda _body, _number: Behaviour(status=400, body=error("filtered", "content_filter"))
+    (failure,) = asked(judge(loopback.url, kind=kind), question())
+    assert isinstance(failure, CallFailed)
+    assert (failure.status, failure.retriable, failure.sent) == ("judge_refused", False, False)
+
+
+def asked_in_turn(one: Judge, calls: list[Call]) -> list[Reply | CallFailed]:
+    """Ask one backend several calls, one after another."""
+
+    async def go() -> list[Reply | CallFailed]:
+        backend = connect(one)
+        answers: list[Reply | CallFailed] = []
+        for call in calls:
+            try:
+                answers.append(await backend.ask(call, 10.0))
+            except CallFailed as failure:
+                answers.append(failure)
+        await backend.close()
+        return answers
+
+    return asyncio.run(go())
+
+
+def sampled(field: str, value: float) -> Call:
+    settings: dict[str, Any] = {field: value}
+    return question(**settings)

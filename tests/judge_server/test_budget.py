@@ -1,19 +1,26 @@
 """A budget is never exceeded, and nothing is refused that would fit."""
 
 import asyncio
+import gc
+import math
 import random
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from redis import asyncio as aioredis
 from tests.judge_server.loopback import Behaviour, Loopback
 from tests.judge_server.one_judge import PRICES, judge, opened, question
 
 from guerdon.judge_messages import Allowance
-from judge_server.accounts import Account, Amount, Hold, Limit, Standing
+from judge_server.accounts import Account, Amount, Hold, Limit, LocalBooks, Standing
 from judge_server.budget import most
+from judge_server.judges import Prices
 from judge_server.ledger import Sums
 from judge_server.redis_scripts import Scripts
 from judge_server.shared_accounts import SharedBooks
@@ -187,3 +194,106 @@ def test_without_its_redis_no_call_is_paid(loopback: Loopback, tmp_path: Path, l
 
     asyncio.run(go())
     assert loopback.requests == []
+
+
+@pytest.mark.parametrize("wrong", [{"cost": 1e300}, {"cost": math.inf}, {"cost": math.nan}, {"tokens": 2**53 + 1}])
+def test_an_allowance_that_cannot_be_counted_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Allowance.model_validate(wrong)
+
+
+def test_the_greatest_amounts_can_be_counted(loopback: Loopback, tmp_path: Path) -> None:
+    async def go() -> None:
+        one = judge(loopback.url, prices=Prices(prompt=1e6, completion=1e6), budget=Allowance(cost=1e6, tokens=2**53))
+        async with opened(one, tmp_path) as calls:
+            assert (await calls.ask(question())).cost == 60
+            assert (await calls.calls.budgets(None))[0].left_cost == 1e6 - 60
+
+    asyncio.run(go())
+
+
+def test_runs_that_nobody_uses_are_forgotten_and_known_again_from_the_ledger(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("judge_server.accounts.MOST_IDLE", 2)
+
+    async def go() -> None:
+        async with opened(judge(loopback.url, run_budget=Allowance(tokens=170)), tmp_path) as calls:
+            for n in range(3):
+                for run in "abc":
+                    failure = (await calls.ask(question(f"{n} of {run}"), run=run)).failure
+                    assert (failure is None) == (n < 2)
+            books = calls.calls._desk.budgets._books
+            assert isinstance(books, LocalBooks)
+            gc.collect()
+            assert len(books._lasting) <= 3
+            for n in range(50):
+                await calls.calls.budgets(f"invented {n}")
+            assert len(books._lasting) <= 3
+            assert (await calls.calls.budgets("a"))[0].spent_tokens == 120
+
+    asyncio.run(go())
+
+
+def test_looking_at_a_run_writes_nothing_to_redis(loopback: Loopback, tmp_path: Path, valkey_url: str) -> None:
+    async def go() -> None:
+        async with opened(judge(loopback.url, name="looked"), tmp_path, redis_url=valkey_url) as calls:
+            assert (await calls.calls.budgets("invented"))[0].spent_tokens == 0
+        client = aioredis.from_url(valkey_url)
+        assert await client.keys("*looked*") == []
+        await client.aclose()
+
+    asyncio.run(go())
+
+
+def test_what_was_reserved_in_an_answer_that_never_came_is_given_back(
+    loopback: Loopback, tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("judge_server.redis_scripts.ANSWER_S", 0.5)
+
+    async def go() -> None:
+        async with Swallowing(valkey_url) as relay:
+            one = judge(loopback.url, name="swallowed", budget=Allowance(tokens=1000))
+            async with opened(one, tmp_path, redis_url=relay.url) as calls:
+                assert (await calls.ask(question("1"))).failure is None
+                relay.swallow = True  # what comes back on connections that are open; those opened now are heard
+                failure = (await calls.ask(question("2"))).failure
+                assert failure is not None
+                assert failure.status == "overloaded"
+            async with opened(one, tmp_path, redis_url=valkey_url) as calls:
+                assert (await calls.calls.budgets(None))[0].reserved_tokens == 0
+
+    asyncio.run(go())
+
+
+class Swallowing:
+    """A way to Redis that loses the first answer after `swallow` is set."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname, parts.port
+        self._before, self._after = parts.netloc.rpartition("@")[0], parts.path
+        self.swallow = False
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"redis://{self._before}@127.0.0.1:{port}{self._after}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to = await asyncio.open_connection(self._host, self._port)
+        await asyncio.gather(self._pass(reader, to, False), self._pass(there, writer, True))
+
+    async def _pass(self, source: asyncio.StreamReader, to: asyncio.StreamWriter, back: bool) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                if back and self.swallow:
+                    self.swallow = False
+                else:
+                    to.write(data)
+            to.close()

@@ -10,6 +10,7 @@ from tests.judge_server.loopback import NO_QUOTA, Behaviour, Loopback, completio
 from tests.judge_server.one_judge import Opened, judge, opened, question
 
 from guerdon.judge_messages import Budget
+from judge_server.gate import Gate
 from judge_server.llm import CallFailed, Outcome
 
 FAULTS: dict[str, tuple[Behaviour, str]] = {
@@ -310,3 +311,56 @@ def test_a_judge_without_its_key_says_which_variable(
 
     run(loopback, tmp_path, work, key_env="NO_SUCH_KEY")
     assert loopback.requests == []
+
+
+@pytest.mark.parametrize("behaviour", [limited("300"), NO_QUOTA], ids=["come back in 300 s", "no quota"])
+def test_what_a_server_says_to_all_is_heard_by_one_round_of_calls(
+    loopback: Loopback, tmp_path: Path, behaviour: Behaviour
+) -> None:
+    loopback.behave = lambda _body, _number: behaviour
+
+    async def work(calls: Opened) -> None:
+        outcomes = await calls.ask_all([question(f"{n}") for n in range(50)])
+        late = await calls.ask(question("late"))
+        failures = [outcome.failure for outcome in (*outcomes, late) if outcome.failure]
+        assert [failure.status for failure in failures] == ["judge_quota"] * 51
+        assert late.attempts == 0
+        assert "not asked again for" in failures[-1].reason
+        assert failures[0].reason.split(";")[0] in failures[-1].reason
+
+    budget = run(loopback, tmp_path, work, concurrency=4, attempts=3)
+    assert len(loopback.requests) <= 4
+    assert (budget.spent_tokens, budget.presumed_tokens, budget.reserved_tokens) == (0, 0, 0)
+
+
+def test_a_closed_gate_opens_when_the_server_said() -> None:
+    now = 100.0
+    gate = Gate(max_wait_s=5.0, clock=lambda: now)
+    gate.check()
+    gate.heard(CallFailed("judge_quota", "soon", retriable=True, retry_after_s=4.0, throttled=True))
+    gate.heard(CallFailed("judge_transport", "down", retriable=True, retry_after_s=400.0))
+    gate.check()
+    gate.heard(CallFailed("judge_quota", "later", retriable=True, retry_after_s=60.0, throttled=True))
+    now = 159.0
+    with pytest.raises(CallFailed, match="later; it is not asked again for 1 s"):
+        gate.check()
+    now = 160.0
+    gate.check()
+
+
+def test_a_call_that_nobody_waits_for_is_counted_and_given_up_in_time(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("judge_server.calls.FINISH_S", 0.2)
+    loopback.behave = lambda body, _number: Behaviour(hang="hang" in str(body["messages"]))
+
+    async def work(calls: Opened) -> None:
+        hung = asyncio.create_task(calls.ask(question("hang")))
+        await asyncio.to_thread(loopback.received.wait, 30)
+        hung.cancel()
+        await asyncio.wait([hung])
+        assert calls.calls.left_behind == 1
+        assert (await calls.ask(question("live"))).failure is None  # in the only slot there is
+        assert calls.calls.left_behind == 0
+
+    assert run(loopback, tmp_path, work, concurrency=1).presumed_tokens > 0

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from guerdon.judge_messages import Criterion, Grade, GradedAnswer, GradeRequest
+from guerdon.messages import ChatMessage
 from judge_server.grading import grade
 from judge_server.judges import Judge
 from judge_server.llm import Call, CallFailed, Outcome, Reading, Reply, TokenLogprob
@@ -71,6 +72,16 @@ def test_the_overall_score_is_the_weighted_mean_of_the_criteria() -> None:
     result = graded(Desk(says(rigour=4, clarity=8)), criteria=CRITERIA)
     assert result.score == pytest.approx(5.0)
     assert result.criteria == {"rigour": 4.0, "clarity": 8.0}
+
+
+def test_a_prompt_that_nests_too_deeply_has_no_grade() -> None:
+    deep: list[Any] = []
+    for _ in range(400):
+        deep = [deep]
+    turn = ChatMessage.model_validate({"role": "user", "content": "p", "tool_calls": deep})
+    one, desk = GradedAnswer(prompt=[turn], answer="a"), Desk()
+    result = asyncio.run(grade(desk, JUDGE, one, GradeRequest(answers=[one])))
+    assert (result.score, result.status, desk.calls) == (None, "invalid_input", [])
 
 
 def test_samples_are_averaged_and_a_failed_one_is_no_partial_mean() -> None:

@@ -4,8 +4,12 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.judge_server.judge_process import running
+from tests.judge_server.loopback import Behaviour, Body, Loopback, completion
 
 from guerdon.judge_messages import CompareRequest, Comparison, GradedAnswer, GradeRequest
 from http_face.refused import Unavailable
@@ -90,6 +94,41 @@ def test_cancelling_a_request_cancels_all_its_calls_and_they_are_owed_no_more() 
 
     asyncio.run(hang_up())
     assert (told.waiting, admission.owed) == (0, 0)
+
+
+LAB = '[lab]\nkind = "openai_compatible"\nbase_url = "{url}"\nmodel = "m"\nattempts = 1\nlogprobs = true\n'
+SAYS = '{"explanation": "It wrote \\ud800.", "score_a": 8, "score_b": 3, "winner": "A", "quality": 7}'
+
+
+def hostile(body: Body, _number: int) -> Behaviour:
+    asked = body["messages"][1]["content"]
+    if "endless" in asked:
+        return Behaviour(raw=b"[" * 100_000)
+    if "fine" in asked:
+        return Behaviour(SAYS.replace("\\ud800", "x"))
+    tokens = {"content": [{"token": "\ud800", "logprob": -0.1, "top_logprobs": []}]}
+    told = completion(f"\udfff {SAYS}", logprobs=tokens, message={"reasoning_content": "\ud800"})
+    return Behaviour(body={**told, "model": "\ud800", "system_fingerprint": "\udc00"})
+
+
+def test_a_hostile_server_or_prompt_costs_one_judgment_not_the_request(tmp_path: Path, loopback: Loopback) -> None:
+    loopback.behave = hostile
+    deep: list[Any] = []
+    for _ in range(400):
+        deep = [deep]
+    prompts = ["fine", "half a pair", "endless", [{"role": "user", "content": "fine", "tool_calls": deep}], "fine 2"]
+    compare = {"comparisons": [{"prompt": prompt, "answer_a": "x", "answer_b": "y"} for prompt in prompts]}
+    grade = {"answers": [{"prompt": prompt, "answer": "x"} for prompt in prompts]}
+    expected = ["ok", "ok", "judge_transport", "invalid_input", "ok"]
+    with running(tmp_path, LAB.format(url=loopback.url)) as server:
+        for _ in range(2):  # the second time from the ledger
+            said = server.http.post("/v1/compare", json=compare).json()
+            assert [verdict["status"] for verdict in said["verdicts"]] == expected
+            assert said["verdicts"][1]["orders"][0]["explanation"] == "It wrote ?."
+            scored = server.http.post("/v1/grade", json=grade).json()
+            assert [one["status"] for one in scored["grades"]] == expected
+        assert said["verdicts"][1]["cached"]
+        assert scored["grades"][1]["cached"]
 
 
 def test_calls_are_counted_by_order_and_sample() -> None:

@@ -28,6 +28,10 @@ BODY = {"comparisons": [{"prompt": "p", "answer_a": "a", "answer_b": "b"}]}
         (NOWHERE, {"GUERDON_JUDGE_HOST": "0.0.0.0"}, "GUERDON_JUDGE_TOKEN"),
         (NOWHERE, {"GUERDON_JUDGE_REPLICAS": "2", "GUERDON_JUDGE_REDIS_URL": "redis://127.0.0.1:1"}, "SQLite"),
         (NOWHERE, {"GUERDON_JUDGE_PORT": "eighty"}, "port"),
+        (NOWHERE + 'name = "x"\n', {}, "[lab] holds a name"),
+        (NOWHERE, {"GUERDON_JUDGE_REDIS_URL": "localhost:6379"}, "redis://host:6379/0"),
+        (NOWHERE, {"GUERDON_JUDGE_REDIS_URL": "redis://localhost:port/0"}, "redis://host:6379/0"),
+        (NOWHERE, {"GUERDON_JUDGE_LEDGER": "postgresql://u:secret@h:port/x"}, "postgresql://user@host:5432/name"),
     ],
 )
 def test_a_wrong_configuration_is_named_and_ends_with_status_2(

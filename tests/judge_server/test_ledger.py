@@ -2,16 +2,19 @@
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 from tests.judge_server.loopback import Behaviour, Loopback
 from tests.judge_server.one_judge import judge, opened, question
@@ -141,7 +144,16 @@ def test_several_replicas_on_sqlite_are_refused(tmp_path: Path) -> None:
         asyncio.run(Ledger.open(str(tmp_path / "ledger.sqlite3"), replicas=2))
 
 
-@pytest.mark.parametrize("where", ["mysql://u:secret@h/db", "/proc/no/such/ledger.sqlite3", "not a url://"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "mysql://u:secret@h/db",
+        "/proc/no/such/ledger.sqlite3",
+        "not a url://",
+        "postgresql://u:secret@h:port/db",
+        "sqlite+aiosqlite:///secret.sqlite3",
+    ],
+)
 def test_what_cannot_be_a_ledger_is_refused_by_name(where: str) -> None:
     with pytest.raises(ConfigError) as refusal:
         asyncio.run(Ledger.open(where))
@@ -226,3 +238,58 @@ def test_a_reply_comes_back_from_json_as_it_was() -> None:
     logprobs = (TokenLogprob("A", -0.5, (("A", -0.5), ("B", float("-inf")))), TokenLogprob("}", float("-inf")))
     for reply in (Reply(""), Reply("é\u2028\x00", "length", "thought", "no", "m", "fp", 3, 4, logprobs)):
         assert load(dump(reply)) == reply
+
+
+def test_a_ledger_that_another_process_writes_to_fails_calls_soon_and_pays_none(
+    loopback: Loopback, tmp_path: Path
+) -> None:
+    async def go() -> None:
+        async with opened(judge(loopback.url, concurrency=16), tmp_path) as calls:
+            with closing(sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)) as other:
+                other.execute("begin immediate")
+                outcomes = await calls.ask_all([question(f"{n}") for n in range(20)])
+                reasons = {(outcome.failure.status, outcome.failure.reason) for outcome in outcomes if outcome.failure}
+                why = "the ledger cannot be used, and no call is paid without it: database is locked"
+                assert reasons == {("overloaded", why)}
+                assert len([outcome for outcome in outcomes if outcome.failure]) == 20
+                late = await calls.ask(question("late"), within_s=0.2)
+                assert late.failure is not None
+                assert late.failure.status == "overloaded"
+                assert "did not answer before the deadline" in late.failure.reason
+                assert await calls.calls.healthy() == (False, None)
+            assert (await calls.ask(question("after"))).failure is None
+
+    asyncio.run(go())
+    assert len(loopback.requests) == 1
+
+
+def test_what_is_wrong_with_the_database_itself_is_found_out_once_for_all() -> None:
+    async def go() -> None:
+        tried: list[int] = []
+
+        def locked(_connection: Any, arguments: Any) -> Any:
+            tried.append(len(arguments))
+            raise OperationalError("insert", {}, Exception("database is locked"))
+
+        thread = LedgerThread(create_engine("sqlite://"), ())
+        results = await asyncio.gather(*(thread.post(locked, n) for n in range(100)), return_exceptions=True)
+        assert {str(result) for result in results} == {"database is locked"}
+        assert sum(tried) == 100  # nothing twice
+        await thread.close()
+
+    asyncio.run(go())
+
+
+def test_looking_whether_the_ledger_can_be_written_writes_seldom(tmp_path: Path) -> None:
+    async def go() -> None:
+        ledger = await Ledger.open(str(tmp_path / "ledger.sqlite3"))
+        wal = tmp_path / "ledger.sqlite3-wal"
+        assert await ledger.answers()
+        written = wal.stat().st_size
+        assert all(await asyncio.gather(*(ledger.answers() for _ in range(50))))
+        for _ in range(5):
+            assert await ledger.answers()
+        assert wal.stat().st_size <= written + 2 * 4096 * 8  # once more at the most, if this took a second
+        await ledger.close()
+
+    asyncio.run(go())

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from judge_server.llm import Reply, TokenLogprob
 from judge_server.logprob_score import Odds, expected_score, place, verdict_odds
+from judge_server.material import Material
 from judge_server.verdict import compared, graded
+from judge_server.verdict_values import COMPARED
 
 Alternatives = dict[str, float]
 """Tokens in one place and their probabilities; the first one is the one that was written."""
@@ -27,12 +29,12 @@ def reply(*tokens: str | Alternatives) -> Reply:
 
 
 def odds(written: Reply) -> Odds | None:
-    _, found = compared(written, ())
+    _, found = compared(written, Material((), COMPARED))
     return verdict_odds(written, found.values["winner"])
 
 
 def expectation(written: Reply, name: str = "quality") -> float | None:
-    _, found = graded(written, [name], ())
+    _, found = graded(written, Material((), [name]))
     return expected_score(written, found.values[name])
 
 
@@ -104,7 +106,7 @@ QUALITY = '{"explanation": "10 of 10", "quality": '
 def test_ten_scores_ten_in_one_token_or_two(tokens: tuple[str, ...]) -> None:
     closing = () if tokens[-1].endswith("}") else ("}",)
     written = reply(QUALITY, *tokens, *closing)
-    assert graded(written, ["quality"], ())[0].scores == {"quality": 10.0}
+    assert graded(written, Material((), ["quality"]))[0].scores == {"quality": 10.0}
     assert expectation(written) == pytest.approx(10.0)
 
 
@@ -149,7 +151,7 @@ def test_any_cut_of_a_reply_gives_the_same_verdict_and_the_token_it_stands_in(
     text = json.dumps(verdict, ensure_ascii=False) + after
     tokens = cut(text, cuts)
     written = reply(*tokens)
-    said, found = compared(written, ())
+    said, found = compared(written, Material((), COMPARED))
     assert said.winner == winner.lower()
     where = place(written, found.values["winner"])
     assert where is not None
@@ -166,7 +168,7 @@ def test_any_cut_of_a_grade_whose_tokens_are_certain_expects_what_it_says(
 ) -> None:
     text = json.dumps({"explanation": "10, 1, 0", "rigour": first, "clarity": second})
     written = reply(*cut(text, cuts))
-    said, found = graded(written, ["rigour", "clarity"], ())
+    said, found = graded(written, Material((), ["rigour", "clarity"]))
     for name, score in (("rigour", first), ("clarity", second)):
         assert said.scores[name] == score
         assert expected_score(written, found.values[name]) == pytest.approx(score)

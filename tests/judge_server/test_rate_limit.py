@@ -102,8 +102,9 @@ def test_a_turn_beyond_the_deadline_is_refused_at_once_and_given_back() -> None:
         rates = RateLimit(LocalRates(1, None, lambda: clock.now), "rpm = 1 of j", clock.sleep)
         await rates.turn(1, 10)
         for _ in range(3):
-            with pytest.raises(CallFailed, match=r"rpm = 1 of j lets the call go in 59\.5 s"):
+            with pytest.raises(CallFailed, match=r"rpm = 1 of j lets the call go in 59\.5 s") as refusal:
                 await rates.turn(1, 10)
+            assert not refusal.value.retriable
             await rates.close()
         assert clock.now == 0
 

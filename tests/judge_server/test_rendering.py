@@ -123,11 +123,13 @@ def test_thoughts_are_never_shown_in_front(text: str) -> None:
     assert text[: thoughts_end(text)].strip() == "" or text.lstrip().startswith("<think>")
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "\u200b\ufeff", "\u2028\u00a0\U000e0041"])
+@pytest.mark.parametrize(
+    "text", ["", " \n\t", "\u200b\ufeff", "\u2028\u00a0\U000e0041", "\u3164\u2800\ufe0f", "\u115f\u1160"]
+)
 def test_an_answer_with_nothing_to_see_is_blank(text: str) -> None:
     assert is_blank(text)
 
 
-@pytest.mark.parametrize("text", ["a", ".", "👍", "\u200ba"])
+@pytest.mark.parametrize("text", ["a", ".", "👍", "\u200ba", "👍\ufe0f", "한"])
 def test_an_answer_with_something_to_see_is_not_blank(text: str) -> None:
     assert not is_blank(text)

@@ -6,6 +6,8 @@ from judge_server.llm import Backend
 from judge_server.openai_client import open_clients
 
 ADDRESS = "https://api.openai.com/v1"
+IMPLIED = {"temperature": 1.0, "top_p": 1.0}
+"""The defaults of the API, and all that its reasoning models take."""
 
 
 def connect(judge: Judge) -> Backend:
@@ -15,4 +17,5 @@ def connect(judge: Judge) -> Backend:
         ConfigError: the judge's address is none.
     """
     url = judge.url or ADDRESS
-    return ChatCompletions(judge, url, open_clients(judge, url, ours=True), limit="max_completion_tokens")
+    clients = open_clients(judge, url, ours=True)
+    return ChatCompletions(judge, url, clients, limit="max_completion_tokens", implied=IMPLIED)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from guerdon.judge_messages import Criterion, GradedAnswer, GradeRequest
 from guerdon.messages import Score
 from reward_server.boundary import group_outcomes, outcomes, scored
 from reward_server.cache import stored
@@ -309,3 +310,15 @@ def test_a_tournament_is_of_different_pairs_and_everybody_has_about_as_many(memb
     assert max(counts) - min(counts) <= 1 + members % 2
     if most >= enough(members):
         assert min(counts) >= 1
+
+
+def test_requests_are_kept_small_in_bytes_and_not_in_characters() -> None:
+    request = GradeRequest(
+        answers=[GradedAnswer(prompt="p", answer="中" * 4000) for _ in range(1024)],
+        criteria=[Criterion(name=f"c{n}", description="д" * 8000) for n in range(20)],
+    )
+    found = list(judge_server.parts(request.answers, judge_server._bytes(request, "answers")))
+    whole = [request.model_copy(update={"answers": some}).model_dump_json().encode() for some in found]
+    assert [answer for some in found for answer in some] == request.answers
+    assert max(map(len, whole)) <= judge_server.MAX_BYTES
+    assert min(map(len, whole[:-1])) > 0.9 * judge_server.MAX_BYTES

@@ -17,7 +17,7 @@ from guerdon.messages import Score
 PATIENCE_S = 10.0
 """How long a server that does not answer at all is tried again: it may be starting anew."""
 MAX_BYTES = 4 << 20
-"""Texts of one request; half of what the judge server takes by default, so that JSON's escapes fit as well."""
+"""Of one request; half of what the judge server takes by default, for operators may set less."""
 
 Question = TypeVar("Question", bound=BaseModel)
 Answer = TypeVar("Answer")
@@ -46,7 +46,7 @@ class JudgeServer:
             part = request.model_copy(update={"answers": some, "deadline_s": left_s})
             return self._client.grade(part).grades
 
-        return _in_parts(request.answers, ask, request.deadline_s)
+        return _in_parts(request.answers, ask, request.deadline_s, _bytes(request, "answers"))
 
     def verdicts(self, request: CompareRequest) -> list[Verdict | Score]:
         """Return the verdict on every comparison, or a failed score that says why there is none."""
@@ -55,15 +55,18 @@ class JudgeServer:
             part = request.model_copy(update={"comparisons": some, "deadline_s": left_s})
             return self._client.compare(part).verdicts
 
-        return _in_parts(request.comparisons, ask, request.deadline_s)
+        return _in_parts(request.comparisons, ask, request.deadline_s, _bytes(request, "comparisons"))
 
 
 def _in_parts(
-    questions: Sequence[Question], ask: Callable[[list[Question], float], Sequence[Answer]], timeout_s: float
+    questions: Sequence[Question],
+    ask: Callable[[list[Question], float], Sequence[Answer]],
+    timeout_s: float,
+    shared: int = 0,
 ) -> list[Answer | Score]:
     ends = time.monotonic() + timeout_s
     answers: list[Answer | Score] = []
-    for some in parts(questions):
+    for some in parts(questions, shared):
         answers += _answers(some, ask, ends - time.monotonic())
     return answers
 
@@ -91,16 +94,25 @@ def _why(error: ServerError | httpx.HTTPError) -> str:
     return str(error) if isinstance(error, ServerError) else f"no readable answer ({type(error).__name__})"
 
 
-def parts(questions: Sequence[Question]) -> Iterator[list[Question]]:
-    """Yield the questions in lists that one request takes; one that is too large for any stands alone."""
+def parts(questions: Sequence[Question], shared: int = 0) -> Iterator[list[Question]]:
+    """Yield the questions in lists that one request takes; one that is too large for any stands alone.
+
+    Args:
+        shared: bytes of each request beside its questions.
+    """
     part: list[Question] = []
-    held = 0
+    held = shared
     for question in questions:
-        size = len(question.model_dump_json())
+        size = _bytes(question) + 1  # and a comma
         if part and (len(part) == MAX_JUDGMENTS or held + size > MAX_BYTES):
             yield part
-            part, held = [], 0
+            part, held = [], shared
         part.append(question)
         held += size
     if part:
         yield part
+
+
+def _bytes(message: BaseModel, *without: str) -> int:
+    """Return how long a message is as JSON, as the client sends it."""
+    return len(message.model_dump_json(exclude=set(without)).encode())
