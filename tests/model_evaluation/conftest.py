@@ -40,7 +40,7 @@ PRICE = 1e-5
 
 
 def info(name: str = "loopback", **changed: Any) -> JudgeInfo:
-    told = {"kind": "replay", "model": "loopback-7b", "concurrency": 8, "prompt_version": VERSION}
+    told = {"kind": "replay", "model": "loopback-7b", "version": "1", "concurrency": 8, "prompt_version": VERSION}
     prices = {"prompt_price": 1e6 * PRICE, "completion_price": 1e6 * PRICE}
     return JudgeInfo.model_validate({"name": name, **told, **prices, **changed})
 
@@ -58,6 +58,7 @@ class JudgeServer:
     Attributes:
         taste: who wins, given both answers and which is shown first.
         fails: (status, error) for comparisons that are to fail.
+        refuses_with: an HTTP status that every request is answered with.
         reached: called before each comparison is answered.
         paid: keys of the calls that were paid, in their order.
     """
@@ -68,6 +69,7 @@ class JudgeServer:
     fails: Callable[[Comparison], str | None] = lambda comparison: None
     reached: Callable[[], None] = lambda: None
     token: str | None = None
+    refuses_with: int | None = None
     requests: list[CompareRequest | GradeRequest] = field(default_factory=list)
     paid: list[str] = field(default_factory=list)
     books: dict[str, int] = field(default_factory=dict)
@@ -172,7 +174,7 @@ def judge() -> Iterator[JudgeServer]:
         def _say(self, text: str) -> None:
             refused = state.token is not None and self.headers.get("authorization") != f"Bearer {state.token}"
             body = json.dumps({"error": "no token"}).encode() if refused else text.encode()
-            self.send_response(401 if refused else 200)
+            self.send_response(state.refuses_with or (401 if refused else 200))
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -133,6 +133,96 @@ def test_a_dry_run_says_calls_and_cost_and_asks_nothing(
     assert not judge.requests
 
 
+def test_a_dry_run_counts_no_verdict_that_is_there_and_no_pair_that_needs_none(
+    judge: Any, tmp_path: Path, write: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = {f"q{n}": text for n, text in enumerate(["eee", "same", "", "<think>e</think>x", "ee"])}
+    other = {f"q{n}": text for n, text in enumerate(["e", "same", "e", "x", "e"])}
+    files = [str(write(tmp_path / f"{name}.json", name, of)) for name, of in (("one", one), ("other", other))]
+    both = ["--outputs", files[0], "--outputs", files[1], "--num", "5"]
+    judge.fails = lambda asked: "judge_timeout" if asked.answer_a == "ee" else None
+    assert compare(judge, tmp_path / "out", *both, "--dry-run") == 0
+    assert "2 comparisons by loopback (loopback-7b): 4 calls" in capsys.readouterr().out
+    assert compare(judge, tmp_path / "out", *both) == 3
+    capsys.readouterr()
+    assert compare(judge, tmp_path / "out", *both, "--dry-run") == 0
+    assert "1 comparisons by loopback (loopback-7b): 2 calls" in capsys.readouterr().out
+
+
+def test_a_question_that_is_too_large_fails_alone(judge: Any, tmp_path: Path, write: Any) -> None:
+    one, other = {f"q{n}": "ee" for n in range(4)}, {f"q{n}": "e" for n in range(4)}
+    one["q2"] = "é" * (4 << 20)  # 4 Mi characters, 8 MiB
+    files = [str(write(tmp_path / f"{name}.json", name, of)) for name, of in (("one", one), ("other", other))]
+    assert compare(judge, tmp_path / "out", "--outputs", files[0], "--outputs", files[1], "--num", "4") == 3
+    found = report(tmp_path / "out")
+    assert found["failures"]["verdicts"] == {"invalid_input": 1}
+    assert found["pairs"][0]["win_rate"]["n"] == 3
+
+
+def test_a_judge_server_that_fails_is_told_from_one_that_is_not_there(
+    judge: Any,
+    two_outputs: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("guerdon.judge_client.LOOK_S", 0.3)
+    judge.refuses_with = 500
+    assert compare(judge, tmp_path / "out", *two_outputs) == 2
+    said = capsys.readouterr().err
+    assert "the judge server fails" in said
+    assert "last: 500" in said
+    assert "no judge server answers" not in said
+
+
+def test_the_books_name_a_comparison_by_what_was_compared_not_by_how_it_was_typed(
+    judge: Any, two_outputs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare(judge, tmp_path / "one", *two_outputs)
+    monkeypatch.chdir(tmp_path)
+    compare(judge, tmp_path / "two", "--outputs", "good.json", "--outputs", "bad.json")
+    assert len({request.run for request in judge.requests}) == 1
+    Path("bad.json").write_text(Path("bad.json").read_text().replace(" bad", " worse"))
+    compare(judge, tmp_path / "three", *two_outputs)
+    assert len({request.run for request in judge.requests}) == 2
+
+
+def test_square_brackets_in_a_name_are_no_markup() -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from model_evaluation.stage import Stage
+
+    screen = Console(file=StringIO(), force_terminal=True, width=100)
+    with Stage("run[/b]x: answers", 1, console=screen) as stage:
+        stage.advance()
+    assert "run[/b]x: answers" in screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seed", "-1"], "a whole number from 0 on"),
+        (["--criteria", ""], "leave the option out"),
+        (["--criteria", "x" * 8001], "8001 characters; 8000 at most"),
+        (["--max-cost", "1e9"], "at most"),
+        (["--judge-url", "http://127.0.0.1:99999"], "http://127.0.0.1:8001"),
+        (["--judge-url", "foo"], "http://127.0.0.1:8001"),
+        (["--judge-url", "ftp://host"], "http://127.0.0.1:8001"),
+        (["--judge-url", "http://"], "http://127.0.0.1:8001"),
+    ],
+)
+def test_options_that_no_judge_would_take_are_refused_at_once(
+    judge: Any, two_outputs: list[str], tmp_path: Path, capsys: Any, arguments: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        compare(judge, tmp_path / "out", *two_outputs, *arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_killed_in_the_middle_and_run_again_pays_nothing_twice_and_reports_the_same(
     judge: Any, two_outputs: list[str], tmp_path: Path, start: Any
 ) -> None:

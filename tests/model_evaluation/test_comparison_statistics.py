@@ -212,6 +212,14 @@ def test_five_decided_prompts_or_fewer_show_no_difference(rows: list[Outcome]) -
     assert found.verdict.startswith("no difference shown")
 
 
+def test_no_difference_has_its_reason_where_the_interval_leaves_a_half_out_and_only_there() -> None:
+    outside, inside = compare(outcomes(4), 0), compare(outcomes(3, 0, 2), 0)
+    assert outside.win_rate.interval is not None
+    assert 0.5 not in outside.win_rate.interval
+    assert outside.verdict.endswith("; only 4 prompts were decided, fewer than 6")
+    assert inside.verdict.endswith("0 incomplete)")
+
+
 def test_incomplete_comparisons_are_counted_and_in_no_other_number() -> None:
     failed = [outcome(None, 100, (Order("a", "b"),), "judge_timeout"), outcome(None, 101, status="judge_refused")]
     failed = [replace(one, score_a=0.0, score_b=10.0, length_a=1, length_b=9) for one in failed]

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import signal
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -255,6 +258,80 @@ def test_an_endpoint_continues_text_where_prompts_are_plain(chat: ChatServer) ->
 def test_an_endpoint_that_has_too_much_to_do_is_asked_again(chat: ChatServer) -> None:
     chat.answers = [(429, {}, {"retry-after": "0.01"}), (500, {}, {})]
     assert texts(ask(chat, PROMPTS[:1])) == ["eno"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"message": {"content": None}, "finish_reason": "tool_calls"}, "content is null; finish_reason: tool_calls"),
+        ({"message": {"content": "half an"}, "finish_reason": "content_filter"}, "content filter withheld"),
+        ({"message": {"content": 7}, "finish_reason": "stop"}, "content is no text"),
+    ],
+)
+def test_an_answer_that_an_endpoint_withholds_is_no_empty_answer(
+    chat: ChatServer, choice: dict[str, Any], said: str
+) -> None:
+    chat.answers = [(200, {"choices": [choice]}, {})]
+    [answer] = ask(chat, PROMPTS[:1])
+    assert (answer.text, answer.status) == (None, "model_error")
+    assert said in (answer.error or "")
+
+
+def test_an_answer_that_the_model_ended_empty_is_empty(chat: ChatServer) -> None:
+    chat.answers = [(200, {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}, {})]
+    assert [(one.text, one.status) for one in ask(chat, PROMPTS[:1])] == [("", "ok")]
+
+
+def test_half_a_surrogate_pair_in_an_answer_becomes_a_question_mark(chat: ChatServer) -> None:
+    chat.answers = [(200, {"choices": [{"message": {"content": "so \ud83d"}, "finish_reason": "stop"}]}, {})]
+    assert texts(ask(chat, PROMPTS[:1])) == ["so ?"]
+
+
+def test_an_endpoint_that_takes_no_connection_is_told_from_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_evaluation.endpoint.CONNECT_S", 0.3)
+    with socket.socket() as listening, socket.socket() as first:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        first.connect(listening.getsockname())  # the backlog is full: further ones get no answer at all
+        with pytest.raises(EvaluationError, match=r"no connection in 0\.3 s"):
+            ask(ChatServer(url=f"http://127.0.0.1:{listening.getsockname()[1]}/v1"), PROMPTS[:1])
+
+
+def test_all_calls_under_way_learn_the_newer_name_of_the_token_limit(chat: ChatServer) -> None:
+    chat.answers = [(400, {"error": {"message": "use max_completion_tokens instead"}}, {})] * len(PROMPTS)
+    assert [one.status for one in ask(chat, PROMPTS)] == ["ok"] * len(PROMPTS)
+
+
+def test_a_dry_run_counts_only_completions_of_the_same_setting(tiny_policy: Path, tmp_path: Path) -> None:
+    who = contestant.parsed(f"tiny={tiny_policy}")
+    made = generation.answers(who, PROMPTS[:3], SAMPLING, tmp_path, batch=4)
+    kept = generation.kept(who, PROMPTS, SAMPLING, tmp_path)
+    assert kept == [*made.completions, None]
+    assert generation.kept(who, PROMPTS, Sampling(seed=2, max_tokens=12), tmp_path) == [None] * 4
+    assert generation.kept(who, PROMPTS, SAMPLING, tmp_path / "new") == [None] * 4
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_interrupt_while_answers_are_made_keeps_them_and_says_how_to_go_on(
+    judge: Any, tiny_policy: Path, tmp_path: Path, start: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.jsonl").write_text("".join(f"{json.dumps(f'prompt {number}')}\n" for number in range(60)))
+    models = ["--model", f"a={tiny_policy}", "--model", f"b={tiny_policy}", "--prompts", str(tmp_path / "p.jsonl")]
+    command = ["compare", *models, "--num", "60", "--max-tokens", "200", "--batch-size", "1"]
+    command += ["--judge-url", judge.url, "--out", str(tmp_path / "out")]
+    running = start(*command)
+    while not (files := list((tmp_path / "out").glob("completions/*"))) or not files[0].stat().st_size:
+        assert running.poll() is None
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert f"To go on: guerdon {' '.join(command)}" in said
+    assert "Traceback" not in said
+    made = len(files[0].read_text().splitlines())
+    assert 0 < made < 60
+    assert main([*command, "--dry-run"]) == 0
+    assert f"{120 - made} completions to make" in capsys.readouterr().out
 
 
 def test_newer_models_get_their_own_name_of_the_token_limit(chat: ChatServer) -> None:

@@ -36,3 +36,10 @@ def test_the_last_record_of_a_key_counts(tmp_path: Path) -> None:
 def test_keys_do_not_depend_on_the_order_of_fields_but_on_every_value() -> None:
     assert content_key({"a": 1, "b": [2]}) == content_key({"b": [2], "a": 1})
     assert content_key({"a": 1}) != content_key({"a": "1"})
+
+
+def test_what_is_missing_has_no_record_or_one_that_failed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "a.jsonl")
+    journal.append([{"key": "done", "status": "ok"}, {"key": "failed", "status": "timeout"}])
+    assert journal.missing({"done": 1, "failed": 2, "new": 3}) == {"failed": 2, "new": 3}
+    assert journal.missing({"done": 1, "failed": 2}, ("ok", "timeout")) == {}

@@ -18,6 +18,7 @@ def judge_command(judge: Any, command: str, file: str, out: Path, *arguments: st
     return main(["judge", command, file, "--judge-url", judge.url, "--out", str(out), *arguments])
 
 
+LLMBAR = Path(__file__).parents[3] / "shared" / "data" / "llmbar_natural.json"
 ANSWERS = [{"prompt": f"q{n}", "answer": "e" * n + "x", "reference": "e"} for n in range(8)]
 
 
@@ -76,6 +77,65 @@ def test_grades_are_audited_too(judge: Any, tmp_path: Path) -> None:
     assert found["accuracy"]["value"] == 0.5
 
 
+def test_the_same_row_twice_is_one_call(judge: Any, tmp_path: Path) -> None:
+    file = rows_file(tmp_path / "a.jsonl", [*ANSWERS, ANSWERS[1]])
+    assert judge_command(judge, "grade", file, tmp_path / "out") == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["answers"], summary["usage"]["calls"]) == (9, 8)
+    assert len(judge.paid) == 8
+
+
+def test_rows_of_llmbar_are_audited_as_they_are(judge: Any, tmp_path: Path) -> None:
+    rows = [
+        {"input": f"q{n}", "output_1": "e" * (n % 3), "output_2": "e", "label": "12"[n % 3 < 1]} for n in range(1, 9)
+    ]
+    assert judge_command(judge, "audit", rows_file(tmp_path / "a.jsonl", rows), tmp_path / "out") == 0
+    found = json.loads((tmp_path / "out" / "audit.json").read_text())["agreement"]
+    assert found["accuracy"]["value"] == pytest.approx(5 / 8)  # the three pairs of the same answers are ties
+
+
+@pytest.mark.skipif(not LLMBAR.exists(), reason="LLMBar is not here")
+def test_the_file_of_llmbar_is_audited_as_it_is(judge: Any, tmp_path: Path) -> None:
+    assert judge_command(judge, "audit", str(LLMBAR), tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "audit.json").read_text())["agreement"]["n"] == 100
+
+
+def test_a_judge_with_square_brackets_in_its_name_is_shown_as_it_is(
+    judge: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], described: Any
+) -> None:
+    judge.judges = [described("loop[/b]x", model="a[/i]", default=True)]
+    assert judge_command(judge, "audit", rows_file(tmp_path / "a.jsonl", LABELLED), tmp_path / "out") == 0
+    assert "loop[/b]x (a[/i])" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("criteria", "said"),
+    [
+        (["a=b", "a=c"], "--criterion a is given more than once"),
+        (["explanation=b"], "where the judge gives its reasons"),
+        ([f"c{n}=x" for n in range(21)], "20 criteria at most"),
+    ],
+)
+def test_criteria_that_no_judge_would_take_are_refused_before_one_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], criteria: list[str], said: str
+) -> None:
+    options = [part for one in criteria for part in ("--criterion", one)]
+    file = rows_file(tmp_path / "a.jsonl", ANSWERS)
+    assert main(["judge", "grade", file, "--out", str(tmp_path / "out"), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("criterion", ["a:0=b", f"a={'x' * 8001}", "A=b"])
+def test_a_criterion_that_is_none_is_refused_with_the_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], criterion: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["judge", "grade", "a.jsonl", "--out", str(tmp_path / "out"), "--criterion", criterion])
+    assert "argument --criterion" in (said := capsys.readouterr().err)
+    assert "invalid criterion value" not in said
+
+
 @pytest.mark.parametrize(
     ("command", "rows", "said"),
     [
@@ -84,6 +144,11 @@ def test_grades_are_audited_too(judge: Any, tmp_path: Path) -> None:
         ("audit", [{"prompt": "q", "answer_a": "a", "answer_b": "b", "label": "left"}], "it must be a, b or tie"),
         ("audit", [{"prompt": "q", "answer": "a", "grade": "11"}], "it must be a number from 0 to 10"),
         ("grade", [], "has no rows"),
+        ("grade", [{"prompt": "q", "answer": "a", "reference": 42}], "row 1: column 'reference' holds a number"),
+        ("grade", [{"prompt": "q", "answer": "x\ud800"}], "row 1: column 'answer' is no valid Unicode"),
+        ("audit", [{"prompt": "q", "answer_a": 7, "answer_b": "b", "label": "a"}], "column 'answer_a' holds a number"),
+        ("audit", [{"prompt": "q", "answer_a": "a", "answer_b": "b", "label": "a", "reference": []}], "holds a list"),
+        ("audit", [{"prompt": "q", "answer": {}, "grade": "1"}], "column 'answer' holds an object"),
     ],
 )
 def test_wrong_files_are_refused_by_row_and_column(

@@ -14,6 +14,7 @@ from model_evaluation.completion import visible
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.sampling import cut
 
+MT_BENCH = Path(__file__).parents[3] / "shared" / "data" / "mt_bench_questions.jsonl"
 CHAT = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}, {"role": "user", "content": "so?"}]
 
 
@@ -40,6 +41,27 @@ def test_csv_and_parquet_are_read_by_their_columns(tmp_path: Path) -> None:
     read = [prompts.read(str(tmp_path / name), reference="good") for name in ("a.csv", "a.parquet")]
     assert read[0] == read[1]
     assert read[0][0].reference == "hi\nthere"
+
+
+def test_messages_in_a_csv_cell_are_messages_and_other_lists_are_text(tmp_path: Path) -> None:
+    with (tmp_path / "a.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["messages"], [json.dumps(CHAT)], ["[1, 2] sorted?"], ['["a"]']])
+    assert [prompt.wire for prompt in prompts.read(str(tmp_path / "a.csv"))] == [CHAT, "[1, 2] sorted?", '["a"]']
+
+
+def test_lines_of_white_space_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'"a"\r\n\r\n  \n\t\n"b"\r\n')
+    assert [prompt.text for prompt in prompts.read(str(tmp_path / "a.jsonl"))] == ["a", "b"]
+
+
+def test_of_several_turns_of_a_person_the_first_is_asked(tmp_path: Path) -> None:
+    row = {"question_id": 81, "category": "writing", "turns": ["Write a poem.", "Now shorten it."]}
+    assert [prompt.text for prompt in prompts.read(written(tmp_path, "a.jsonl", json.dumps(row)))] == ["Write a poem."]
+
+
+@pytest.mark.skipif(not MT_BENCH.exists(), reason="the questions of MT-Bench are not here")
+def test_the_questions_of_mt_bench_are_read_as_they_are() -> None:
+    assert len(prompts.read(str(MT_BENCH))) == 80
 
 
 def test_messages_are_taken_up_to_what_the_user_said_last(tmp_path: Path) -> None:
@@ -83,6 +105,9 @@ def test_a_dataset_is_read_by_split_and_column(tmp_path: Path) -> None:
         ("a.txt", "a", "ends in .jsonl, .json, .csv or .parquet"),
         ("a.jsonl", "", "has no rows"),
         ("a.jsonl", '{"prompt": "a"}\n{"text": "b"}\n', "has no column 'prompt' in row 2; it has: prompt, text"),
+        ("a.jsonl", '{"prompt": "a"}\n{"prompt": null}\n', "row 2 has no value in column 'prompt'"),
+        ("a.jsonl", '{"prompt": "x\\ud800"}\n', "row 1: column 'prompt' is no valid Unicode: a lone surrogate \\ud800"),
+        ("a.json", "[" * 100_000, "is nested too deeply"),
         ("a.jsonl", '{"prompt": " "}\n', "row 1: the prompt is empty"),
         ("a.jsonl", '{"prompt": 7}\n', "a prompt is a string or a list of messages"),
         ("a.jsonl", '[{"role": "system", "content": "x"}]\n', "no message of the prompt has the role user"),

@@ -121,6 +121,9 @@ def test_what_one_pair_alone_would_show_is_not_shown_among_three() -> None:
     assert pair.p_holm == pytest.approx(3 * 0.0414, abs=1e-3)
     assert not pair.difference_shown
     assert pair.verdict.startswith("no difference shown")
+    assert pair.win_rate.interval is not None
+    assert 0.5 not in pair.win_rate.interval
+    assert pair.verdict.endswith("; p = 0.124 after Holm's correction")
 
 
 def test_pairs_carry_the_corrected_p_value_and_a_sentence_that_heeds_it() -> None:

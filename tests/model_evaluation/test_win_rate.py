@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, binomtest, bootstrap
 
 from model_evaluation.detectable_effect import detectable_effect, prompts_needed
-from model_evaluation.win_rate import win_rate
+from model_evaluation.win_rate import FEWEST_FOR_BCA, win_rate
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -36,6 +36,16 @@ def test_equal_outcomes_have_wilson_alone(value: float, n: int) -> None:
     assert found.interval.method == "Wilson"
     assert found.reason is not None
     assert "Wilson alone" in found.reason
+
+
+def test_too_few_prompts_for_the_bootstrap_have_wilson_alone_and_the_reason() -> None:
+    few, enough = win_rate([1.0, 0.0, 1.0] * 3, seed=0), win_rate([1.0, 0.0] * 5, seed=0)
+    assert few.n == FEWEST_FOR_BCA - 1
+    assert few.interval == few.wilson
+    assert few.reason == "fewer prompts than the 10 that the bootstrap needs: Wilson alone"
+    assert enough.interval is not None
+    assert enough.interval.method.startswith("BCa")
+    assert enough.reason is None
 
 
 def test_the_sign_test_is_the_binomial_tail_of_decided_prompts() -> None:

@@ -6,26 +6,29 @@ from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from guerdon.judge_client import AsyncJudgeClient
-from guerdon.judge_messages import CompareRequest, Comparison, Criterion, Grade, GradedAnswer, OrderVerdict, Verdict
+from guerdon.judge_messages import Comparison, Criterion, Grade, OrderVerdict, Verdict
 from model_evaluation import grading, judge_options, manifest, page, prompts, results_folder, row_file
 from model_evaluation.agreement import Agreement, agree
 from model_evaluation.completion import visible
 from model_evaluation.content_key import content_key
 from model_evaluation.evaluation_error import EvaluationError
+from model_evaluation.exit_status import INCOMPLETE
 from model_evaluation.figure import estimate, money, number, percent
 from model_evaluation.journal import Journal
-from model_evaluation.judge import DEADLINE_S, Judge, answered, budget
-from model_evaluation.judging import RECONCILE, orders
+from model_evaluation.judge import Judge, budget
+from model_evaluation.judging import compared, orders
 from model_evaluation.label import Label, LabelledComparison, LabelledGrade
 from model_evaluation.outcome import Winner
 from model_evaluation.row_file import Row
 from model_evaluation.spending import spending
-from model_evaluation.stage import Stage
 
 Rows = list[tuple[str, str, str]]
+LLMBAR = {"input": "prompt", "output_1": "answer_a", "output_2": "answer_b", "label": "label"}
+"""The columns of LLMBar's files, and what they are called here."""
+LLMBAR_LABELS = {"1": "a", "2": "b"}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         EvaluationError: the file or the judge is not as it should be.
     """
-    rows = row_file.read(Path(options.file).expanduser())
+    rows = _known_layout(row_file.read(Path(options.file).expanduser()))
     graded = any("grade" in row for row in rows) and not any("label" in row for row in rows)
     columns = ("prompt", "answer", "grade") if graded else ("prompt", "answer_a", "answer_b", "label")
     row_file.require(rows, columns, options.file)
@@ -60,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     results_folder.write(options.out / "audit.html", page.render("audit.html", r=report, rows=figures(agreement)))
     show(report, figures(agreement), Console(highlight=False))
     print(f"\n{(options.out / 'audit.html').resolve()}")
-    return 0 if agreement.unjudged == 0 else 3
+    return 0 if agreement.unjudged == 0 else INCOMPLETE
 
 
 def figures(found: Agreement) -> Rows:
@@ -87,9 +90,9 @@ def show(report: dict[str, Any], rows: Rows, console: Console) -> None:
     if judge["warning"]:
         console.print(f"! {judge['name']}: {judge['warning']}", style="yellow", markup=False)
     title = f"{judge['name']} ({judge['model']}) on {agreement['n']} labels; {agreement['unjudged']} unjudged"
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=escape(title), title_justify="left", title_style="bold", show_header=False)
     for name, shown, meaning in rows:
-        table.add_row(name, shown, meaning)
+        table.add_row(escape(name), escape(shown), escape(meaning))
     console.print(table)
     usage = report["usage"]
     console.print(
@@ -104,9 +107,9 @@ def _verdicts(
         Comparison.model_validate(
             {
                 "prompt": prompts.parsed(row["prompt"], where).wire,
-                "answer_a": str(row["answer_a"]),
-                "answer_b": str(row["answer_b"]),
-                "reference": row.get("reference") or None,
+                "answer_a": row_file.text(row, "answer_a", where),
+                "answer_b": row_file.text(row, "answer_b", where),
+                "reference": row_file.optional_text(row, "reference", where),
                 "criteria": options.criteria,
             }
         )
@@ -114,34 +117,12 @@ def _verdicts(
     ]
     journal = Journal(options.out / "judgments.jsonl")
     keys = [content_key([judge.identity, options.samples, one.model_dump()]) for one in comparisons]
-    by_key = dict(zip(keys, comparisons, strict=True))
-    wanted = {key: one for key, one in by_key.items() if (journal.get(key) or {}).get("status") != "ok"}
-
-    async def ask(client: AsyncJudgeClient, some: list[Comparison]) -> list[dict[str, Any]]:
-        response = await client.compare(
-            CompareRequest(
-                comparisons=some,
-                judge=judge.info.name,
-                reconcile=RECONCILE,
-                samples=options.samples,
-                run=judge.run,
-                allowance=judge.allowance,
-                deadline_s=DEADLINE_S,
-            )
-        )
-        return [verdict.model_dump(mode="json") for verdict in response.verdicts]
-
-    questions = [
-        (key, one, len(one.answer_a) + len(one.answer_b) + len(str(one.prompt))) for key, one in wanted.items()
-    ]
-    with Stage(f"{judge.info.name}: verdicts", len(by_key), len(by_key) - len(wanted)) as stage:
-        answered(judge, questions, ask, journal, stage, calls_each=2 * options.samples)
-    verdicts = [Verdict.model_validate({k: v for k, v in journal[key].items() if k != "key"}) for key in keys]
+    found = compared(judge, dict(zip(keys, comparisons, strict=True)), journal, options.samples)
     labels: list[Label] = [
         _labelled(str(place), label, one, verdict)
-        for place, (label, one, verdict) in enumerate(zip(human, comparisons, verdicts, strict=True), 1)
+        for place, (label, one, verdict) in enumerate(zip(human, comparisons, (found[k] for k in keys), strict=True), 1)
     ]
-    return labels, sum(len(verdict.orders) for verdict in verdicts)
+    return labels, sum(len(verdict.orders) for verdict in found.values())
 
 
 def _labelled(name: str, human: Winner, one: Comparison, verdict: Verdict) -> LabelledComparison:
@@ -162,29 +143,28 @@ def sample_winner(calls: Sequence[OrderVerdict], sample: int) -> Winner | None:
 def _grades(
     judge: Judge, rows: Sequence[Row], places: Sequence[str], human: Sequence[Any], options: argparse.Namespace
 ) -> tuple[list[Label], int]:
-    answers = [
-        GradedAnswer.model_validate(
-            {
-                "prompt": prompts.parsed(row["prompt"], where).wire,
-                "answer": str(row["answer"]),
-                "reference": row.get("reference") or None,
-            }
-        )
-        for row, where in zip(rows, places, strict=True)
-    ]
+    answers = [grading.answer(row, where) for row, where in zip(rows, places, strict=True)]
     criteria = [Criterion(name="quality", description=options.criteria)] if options.criteria else []
-    grades = grading.graded(judge, answers, criteria, options.samples, options.out)
+    grades, calls = grading.graded(judge, answers, criteria, options.samples, options.out)
     labels: list[Label] = [
         LabelledGrade(str(place), grade, *_scores(found), length=len(visible(one.answer)))
         for place, (grade, one, found) in enumerate(zip(human, answers, grades, strict=True), 1)
     ]
-    return labels, sum(len(grade.samples) for grade in grades)
+    return labels, calls
 
 
 def _scores(grade: Grade) -> tuple[float | None, tuple[float | None, ...]]:
     """Return the first sample's score and those of the others."""
     first, *others = [sample.score for sample in grade.samples] or [grade.score]
     return first, tuple(others)
+
+
+def _known_layout(rows: list[Row]) -> list[Row]:
+    """Return rows of LLMBar with the names and labels of this command, all others as they are."""
+    if not rows or not all(LLMBAR.keys() <= row.keys() for row in rows):
+        return rows
+    renamed = [{LLMBAR.get(name, name): value for name, value in row.items()} for row in rows]
+    return [row | {"label": LLMBAR_LABELS.get(str(row["label"]).strip(), row["label"])} for row in renamed]
 
 
 def _label(row: Row, where: str) -> Winner:

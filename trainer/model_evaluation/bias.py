@@ -34,7 +34,12 @@ class Bias(Statistic):
 
 
 def bias(prompts: Sequence[Prompt], models: Iterable[str], judge: str | None, seed: int) -> Bias:
-    """Check one pair's prompts. `judge` is the judging model's name, if known."""
+    """Check one pair's prompts.
+
+    Args:
+        models: what the contestants are known by, to tell kinship.
+        judge: the judging model's name, if known.
+    """
     position = position_bias([prompt.orders for prompt in prompts])
     measured = [(prompt.value, prompt.lengths) for prompt in prompts if prompt.lengths is not None]
     matched = [value for value, (a, b) in measured if max(a, b) <= LENGTH_RATIO * min(a, b)]

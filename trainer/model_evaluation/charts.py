@@ -1,14 +1,19 @@
 """The charts of a report, as SVG elements to put into a page; the same numbers draw the same bytes."""
 
 import io
+import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from model_evaluation.figure import plain
 
 Report = Mapping[str, Any]
 
@@ -28,20 +33,25 @@ STYLE: Any = {  # matplotlib types the keys of its settings one by one
     "legend.fontsize": 8,
     "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text: small files, and the page's own font
+    "text.parse_math": False,  # names are text: a$\\frac$b is no formula
     "svg.hashsalt": "guerdon",  # the same report draws the same bytes
     "xtick.color": "#6b7280",
     "ytick.color": "#6b7280",
 }
 WIDTH = 5.6
+LEGEND_COLUMNS = 3
+STACKED = 0.4
+"""How far from its row's middle a point may be moved; rows are 1 apart."""
 POSITION = ("same answer in both orders", "first shown, both times", "second shown, both times", "a tie in one order")
 
 
 def svgs(report: Report) -> list[str]:
     """Return every chart of a comparison, in reading order."""
     pairs = max(1, len(report["pairs"]))
+    legend = 0.18 * -(-len(report["models"]) // LEGEND_COLUMNS)
     drawn: list[tuple[str, Callable[..., None], float]] = [
         ("Win rate, with 95% interval", win_bars, 1.5 + 0.85 * pairs),
-        ("Scores by model", score_histogram, 2.9),
+        ("Scores by model", score_histogram, 2.7 + legend),
         ("Length and verdict", length_and_verdict, 2.9),
         ("What happens when the order is turned", position_consistency, 2.9),
     ]
@@ -50,7 +60,7 @@ def svgs(report: Report) -> list[str]:
 
 def svg(title: str, draw: Callable[[Axes], None], height: float = 2.9) -> str:
     """Return one chart as an SVG element."""
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), _any_script():
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots()
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
@@ -96,7 +106,9 @@ def score_histogram(axes: Axes, report: Report) -> None:
         axes.bar(places, heights, width=width, color=COLOURS[index % len(COLOURS)], label=_short(model))
     axes.set(xlabel="score, 0 to 10 (rounded)", ylabel="comparisons", xlim=(-0.6, 10.6))
     axes.set_xticks(range(11))
-    axes.legend()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.legend(loc="outside lower center", ncols=LEGEND_COLUMNS)  # beside the bars, never on them
     return None
 
 
@@ -104,20 +116,32 @@ def length_and_verdict(axes: Axes, report: Report) -> None:
     points = [point for sample in report["samples"] for point in _length_points(sample)]
     if not points:
         return _nothing(axes, "no comparison has a verdict")
-    rows = {"a": 2, "tie": 1, "b": 0}
-    seen: Counter[tuple[str, int]] = Counter()
-    widest = max(1, *(abs(difference) for difference, _ in points))
-    for difference, winner in points:
-        bucket = (winner, round(30 * difference / widest))
-        seen[bucket] += 1  # points that would cover one another are stacked
-        offset = (seen[bucket] // 2) * 0.07 * (-1) ** seen[bucket]
-        colour = {"a": WON, "tie": FAINT, "b": LOST}[winner]
-        axes.plot(difference, rows[winner] + offset, "o", color=colour, markersize=4.5, alpha=0.7)
+    for winner, middle, colour in (("a", 2, WON), ("tie", 1, FAINT), ("b", 0, LOST)):
+        differences = [difference for difference, won_by in points if won_by == winner]
+        heights = [middle + offset for offset in stacked(differences, max(abs(one) for one, _ in points))]
+        axes.plot(differences, heights, "o", color=colour, markersize=4.5, alpha=0.7)
     axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (3, 3)))
     first, second = _named(report)
     axes.set_yticks([0, 1, 2], [f"{second} won", "tie", f"{first} won"])
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set(ylim=(-0.6, 2.6), xlabel=f"characters that {first} is longer")
     return None
+
+
+def stacked(values: Sequence[float], widest: float) -> list[float]:
+    """Return how far each point is moved up or down so that points of nearly one value do not cover one another.
+
+    Args:
+        widest: the largest absolute value of the axis.
+    """
+    buckets = [round(30 * value / max(1, widest)) for value in values]
+    step = min(0.07, 2 * STACKED / max(Counter(buckets).values(), default=1))
+    seen: Counter[int] = Counter()
+    offsets = []
+    for bucket in buckets:
+        seen[bucket] += 1
+        offsets.append((seen[bucket] // 2) * step * (-1) ** seen[bucket])
+    return offsets
 
 
 def position_consistency(axes: Axes, report: Report) -> None:
@@ -180,7 +204,17 @@ def _named(report: Report) -> tuple[str, str]:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 24 else f"…{name[-23:]}"
+    text = plain(name if len(name) <= 24 else f"…{name[-23:]}")
+    return f"\u200b{text}" if text.startswith("_") else text  # matplotlib leaves names with _ out of legends
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Draw names in scripts that matplotlib's own font lacks: the browser has them, matplotlib only measures."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support")
+        yield
 
 
 def _nothing(axes: Axes, reason: str) -> None:

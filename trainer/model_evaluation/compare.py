@@ -1,24 +1,25 @@
 """`guerdon compare`: the same prompts to several models, their answers to a judge, and an honest report."""
 
 import argparse
+import hashlib
 import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from guerdon.judge_messages import JudgeInfo
 from model_evaluation import contestant, judge_options, results_folder
 from model_evaluation import prompts as prompt_source
 from model_evaluation.checkpoint import located
 from model_evaluation.content_key import content_key
 from model_evaluation.contestant import Contestant
 from model_evaluation.evaluation_error import EvaluationError
+from model_evaluation.exit_status import INCOMPLETE
 from model_evaluation.judge_options import positive
 from model_evaluation.prompts import Prompt
 from model_evaluation.sampling import Sampling
 
-INCOMPLETE = 3
+VERDICTS = "verdicts.jsonl"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,12 +51,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE|dataset:NAME[:SPLIT]",
         help="JSONL, JSON, CSV or Parquet of strings or messages, or a Hugging Face dataset",
     )
-    options.add_argument("--column", help="the column of the prompts (default: prompt, messages or instruction)")
+    options.add_argument(
+        "--column",
+        help="the column of the prompts (default: prompt, messages, instruction, question or MT-Bench's turns)",
+    )
     options.add_argument("--reference-column", metavar="COLUMN", help="a column of good answers to show the judge")
     options.add_argument("--num", type=positive, default=50, help="prompts, drawn with the seed (default 50)")
     options.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results are kept")
     sampling = options.add_argument_group("sampling, the same for every model")
-    sampling.add_argument("--seed", type=int, default=42, help="of prompts, sampling and statistics (default 42)")
+    sampling.add_argument("--seed", type=whole, default=42, help="of prompts, sampling and statistics (default 42)")
     sampling.add_argument("--temperature", type=judge_options.amount, default=0.7, help="0 is greedy (default 0.7)")
     sampling.add_argument("--top-p", type=share, default=0.9, help="of nucleus sampling (default 0.9)")
     sampling.add_argument("--max-tokens", type=positive, default=1024, help="of an answer (default 1024)")
@@ -72,10 +76,15 @@ def parser() -> argparse.ArgumentParser:
         "--batch-size", type=positive, default=8, help="prompts at a time, of local models (default 8)"
     )
     judge_options.add(options)
-    options.add_argument("--criteria", metavar="TEXT", help="what the judge is to look at (default: overall quality)")
+    options.add_argument(
+        "--criteria",
+        type=judge_options.criteria,
+        metavar="TEXT",
+        help="what the judge is to look at (default: overall quality)",
+    )
     options.add_argument("--tags", type=tags, default=(), help="count the answers that keep these, e.g. think,score")
     options.add_argument(
-        "--show-samples", type=int, default=5, metavar="N", help="samples unfolded on the page (default 5)"
+        "--show-samples", type=whole, default=5, metavar="N", help="samples unfolded on the page (default 5)"
     )
     options.add_argument("--dry-run", action="store_true", help="say what it would ask and cost, and ask nothing")
     return options
@@ -126,7 +135,7 @@ def run(options: argparse.Namespace, contestants: Sequence[Contestant], prompts:
     # Statistics and charts only now: --help and mistakes are answered without them.
     from rich.console import Console
 
-    from model_evaluation import comparison_report, generation, judge, judging, page, spending, terminal
+    from model_evaluation import comparison_report, cost_estimate, generation, judge, judging, page, spending, terminal
     from model_evaluation.journal import Journal
 
     info = judge_options.asked(options, url)
@@ -140,13 +149,14 @@ def run(options: argparse.Namespace, contestants: Sequence[Contestant], prompts:
         stop=tuple(text.replace("\\n", "\n") for text in options.stop),
         prompt_format=options.prompt_format,
     )
+    asked = judge_options.judge(options, url, info, _run_name(contestants, prompts, sampling, options))
     if options.dry_run:
-        lengths = [generation.known_lengths(one, prompts, options.out) for one in contestants]
-        print(dry_run(prompts, lengths, sampling, info))
+        kept = [generation.kept(one, prompts, sampling, options.out) for one in contestants]
+        verdicts = Journal(options.out / VERDICTS) if (options.out / VERDICTS).exists() else None
+        print(cost_estimate.estimated(asked, prompts, kept, sampling, options.criteria, verdicts).shown)
         return 0
     answers = [generation.answers(one, prompts, sampling, options.out, options.batch_size) for one in contestants]
-    asked = judge_options.judge(options, url, info, _run_name(contestants, prompts, sampling, options))
-    journal = Journal(options.out / "verdicts.jsonl")
+    journal = Journal(options.out / VERDICTS)
     games = judging.judged(asked, judging.games(prompts, answers), options.criteria, journal)
     source = options.prompts or "the files of outputs"
     setting = comparison_report.Setting(source, prompts, sampling, info, asked.run, options.criteria, options.tags)
@@ -161,30 +171,11 @@ def run(options: argparse.Namespace, contestants: Sequence[Contestant], prompts:
     return 0 if all(game.outcome.winner for game in games) else INCOMPLETE
 
 
-def dry_run(prompts: Sequence[Prompt], lengths: Sequence[Sequence[int]], sampling: Sampling, info: JudgeInfo) -> str:
-    """Return what the comparison would ask and cost.
-
-    Args:
-        lengths: characters of the answers that each model has already; others are taken to be as long as they can be.
-    """
-    from model_evaluation import cost_estimate
-    from model_evaluation.cost_estimate import CHARACTERS_PER_TOKEN
-
-    missing = [len(prompts) - min(len(prompts), len(known)) for known in lengths]
-    tokens = [
-        sum(known) / CHARACTERS_PER_TOKEN + absent * sampling.max_tokens
-        for known, absent in zip(lengths, missing, strict=True)
-    ]
-    opponents = len(lengths) - 1
-    pairs = len(lengths) * opponents // 2
-    asked = sum(len(prompt.shown) for prompt in prompts) / CHARACTERS_PER_TOKEN
-    shown = 2 * (pairs * asked + opponents * sum(tokens))  # both orders
-    estimate = cost_estimate.of_calls(info, 2 * pairs * len(prompts), shown)
-    return (
-        f"{sum(missing)} completions to make, of up to {sampling.max_tokens} tokens.\n"
-        f"{pairs * len(prompts)} comparisons by {info.name} ({info.model}): {estimate.shown}.\n"
-        "Answers that do not exist yet are counted at their longest. Nothing was asked."
-    )
+def whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("a whole number from 0 on")
+    return number
 
 
 def share(text: str) -> float:
@@ -223,5 +214,14 @@ def _run_name(
     contestants: Sequence[Contestant], prompts: Sequence[Prompt], sampling: Sampling, options: argparse.Namespace
 ) -> str:
     """Name the evaluation in the judge server's books: the same for the same comparison, however often it is run."""
-    who = [[one.name, one.source, one.model] for one in contestants]
+    who = [[one.name, *_source(one), one.model] for one in contestants]
     return f"compare-{content_key([who, [one.id for one in prompts], sampling.record(), options.criteria])}"
+
+
+def _source(one: Contestant) -> list[str]:
+    """Return where answers come from, however it was typed; of a file of outputs, what is in it too."""
+    path = Path(one.source).expanduser()
+    if one.kind == "endpoint" or not path.exists():
+        return [one.source]
+    written = [hashlib.sha256(path.read_bytes()).hexdigest()] if one.kind == "outputs" else []
+    return [str(path.resolve()), *written]

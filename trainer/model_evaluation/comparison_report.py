@@ -4,7 +4,7 @@ It depends on completions and verdicts alone: a comparison that was killed and r
 that was not. What it cost is read from the judge server's books, which know every call that was ever paid for it.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +16,10 @@ from model_evaluation.content_key import content_key
 from model_evaluation.family import same_family
 from model_evaluation.generation import Answers
 from model_evaluation.judging import RECONCILE, Judged
+from model_evaluation.outcome import Outcome
 from model_evaluation.prompts import Prompt
-from model_evaluation.ranking import rank
+from model_evaluation.ranking import corrected, rank
+from model_evaluation.samples import samples
 from model_evaluation.sampling import Sampling
 from model_evaluation.score_difference import distribution
 from model_evaluation.spending import spending
@@ -45,34 +47,47 @@ class Setting:
 
 def report(setting: Setting, answers: Sequence[Answers], games: Sequence[Judged], budget: Budget | None) -> Report:
     """Compute all numbers of a comparison of two models or more."""
-    seed = setting.sampling.seed
-    pairs = list(dict.fromkeys((game.model_a, game.model_b) for game in games))
     outcomes = [game.outcome for game in games]
-    statistics = [
-        comparison_statistics.compare(
-            [one for one in outcomes if (one.model_a, one.model_b) == pair], seed, judge=setting.judge.model
-        )
-        for pair in pairs
-    ]
-    ranking = rank(outcomes, seed) if len(pairs) > 1 else None
-    models = [_model(one, setting, games) for one in answers]
-    failures = _failures(answers, games)
+    described = _described(setting.judge.model, answers)
+    statistics = _pairs(outcomes, setting, described)
+    ranking = rank(outcomes, setting.sampling.seed) if len(statistics) > 1 else None
+    pairs = corrected(statistics, ranking) if ranking else statistics
+    models = [_model(one, setting, outcomes) for one in answers]
+    failures = _failures(answers, games, outcomes)
+    warnings = _warnings(setting, answers, models, failures, len(games))
     return {
         "format": FORMAT,
-        "headlines": [pair.verdict for pair in (ranking.pairs if ranking else statistics)],
-        "warnings": _warnings(setting, answers, models, failures, len(games)) + _unsteady(statistics),
+        "headlines": [pair.verdict for pair in pairs],
+        "warnings": [*warnings, *_kin(setting.judge.model, described), *_unsteady(pairs)],
         "models": models,
-        "pairs": [one.model_dump(mode="json") for one in statistics],
+        "pairs": [one.model_dump(mode="json") for one in pairs],
         "ranking": ranking.model_dump(mode="json") if ranking else None,
         "comparisons": len(games),
         "failures": failures,
         "usage": spending(budget, sum(len(game.verdict.orders) for game in games if game.verdict)),
-        "samples": [_sample(prompt, answers, games) for prompt in setting.prompts],
+        "samples": samples(setting.prompts, answers, games),
         "manifest": _manifest(setting, answers),
     }
 
 
-def _model(answers: Answers, setting: Setting, games: Sequence[Judged]) -> Report:
+def _pairs(outcomes: Sequence[Outcome], setting: Setting, described: Mapping[str, str]) -> list[ComparisonStatistics]:
+    by_pair: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    for one in outcomes:
+        by_pair[one.model_a, one.model_b].append(one)
+    seed, judge = setting.sampling.seed, setting.judge.model
+    return [comparison_statistics.compare(some, seed, judge=judge, described=described) for some in by_pair.values()]
+
+
+def _described(judge: str, answers: Sequence[Answers]) -> dict[str, str]:
+    """Return by what each model is known to be kin to the judge: its name in the report, or what was asked for."""
+    contestants = [one.contestant for one in answers]
+    return {
+        one.name: next((text for text in (one.name, one.described) if same_family(judge, [text])), one.name)
+        for one in contestants
+    }
+
+
+def _model(answers: Answers, setting: Setting, outcomes: Sequence[Outcome]) -> Report:
     there = [one for one in answers.completions if one.text is not None]
     tokens = [one.tokens for one in there if one.tokens is not None]
     name = answers.contestant.name
@@ -86,25 +101,25 @@ def _model(answers: Answers, setting: Setting, games: Sequence[Judged]) -> Repor
         "empty": sum(not one.text for one in there),
         "mean_characters": distribution([one.length for one in there]).mean,
         "mean_tokens": distribution(tokens).mean,
-        "scores": distribution(_scores(name, games)).model_dump(mode="json"),
+        "scores": distribution(_scores(name, outcomes)).model_dump(mode="json"),
         "tags_kept": tag_format.kept(setting.tags, there).model_dump(mode="json") if setting.tags else None,
     }
 
 
-def _scores(name: str, games: Sequence[Judged]) -> list[float]:
+def _scores(name: str, outcomes: Sequence[Outcome]) -> list[float]:
     """Return the model's mean score of each prompt, over its opponents."""
-    by_prompt: dict[str, list[float]] = {}
-    for game in games:
-        outcome = game.outcome
-        score = outcome.score_a if game.model_a == name else outcome.score_b if game.model_b == name else None
+    by_prompt: dict[str, list[float]] = defaultdict(list)
+    for one in outcomes:
+        score = one.score_a if one.model_a == name else one.score_b if one.model_b == name else None
         if score is not None:
-            by_prompt.setdefault(game.prompt.id, []).append(score)
+            by_prompt[one.prompt_id].append(score)
     return [sum(scores) / len(scores) for scores in by_prompt.values()]
 
 
-def _failures(answers: Sequence[Answers], games: Sequence[Judged]) -> Report:
+def _failures(answers: Sequence[Answers], games: Sequence[Judged], outcomes: Sequence[Outcome]) -> Report:
     completions = Counter(one.status for some in answers for one in some.completions if one.status != "ok")
-    verdicts = Counter(game.outcome.status for game in games if game.failed is None and game.outcome.winner is None)
+    asked = [outcome for game, outcome in zip(games, outcomes, strict=True) if game.failed is None]
+    verdicts = Counter(one.status for one in asked if one.winner is None)
     return {"completions": dict(sorted(completions.items())), "verdicts": dict(sorted(verdicts.items()))}
 
 
@@ -135,30 +150,12 @@ def _warnings(
         for one in models
         if one["cut_off"] > MANY_CUT_OFF * one["answers"]
     ]
-    if kin := same_family(setting.judge.model, [one.contestant.described for one in answers]):
-        found.append(f"{kin[0].upper()}{kin[1:]}.")
     return found
 
 
-def _sample(prompt: Prompt, answers: Sequence[Answers], games: Sequence[Judged]) -> Report:
-    said = {some.contestant.name: one for some in answers for one in some.completions if one.prompt_id == prompt.id}
-    return {
-        "id": prompt.id,
-        "prompt": prompt.wire,
-        "reference": prompt.reference,
-        "answers": [
-            {
-                "model": name,
-                "text": one.text,
-                "characters": one.length,
-                "finish": one.finish,
-                "status": one.status,
-                "error": one.error,
-            }
-            for name, one in said.items()
-        ],
-        "verdicts": [_verdict(game) for game in games if game.prompt.id == prompt.id],
-    }
+def _kin(judge: str, described: Mapping[str, str]) -> list[str]:
+    warning = same_family(judge, described.values())
+    return [f"{warning[0].upper()}{warning[1:]}."] if warning else []
 
 
 def _unsteady(statistics: Sequence[ComparisonStatistics]) -> list[str]:
@@ -170,25 +167,6 @@ def _unsteady(statistics: Sequence[ComparisonStatistics]) -> list[str]:
         for one, steady in found
         if steady is not None and steady < UNSTEADY
     ]
-
-
-def _verdict(game: Judged) -> Report:
-    """Return a verdict without what depends on when it was asked: tokens, money, whether the ledger had it."""
-    outcome = game.outcome
-    record: Report = {
-        "model_a": game.model_a,
-        "model_b": game.model_b,
-        "winner": outcome.winner,
-        "status": outcome.status,
-        "score_a": outcome.score_a,
-        "score_b": outcome.score_b,
-    }
-    if game.verdict is None:
-        return record | {"mode": None, "error": None, "explanation": "", "orders": []}
-    dropped = {"cached", "cost", "prompt_tokens", "completion_tokens"}
-    orders = [one.model_dump(mode="json", exclude=dropped) for one in game.verdict.orders]
-    told = {"mode": game.verdict.mode, "error": game.verdict.error, "explanation": game.verdict.explanation}
-    return record | told | {"p_a": game.verdict.p_a, "orders": orders}
 
 
 def _manifest(setting: Setting, answers: Sequence[Answers]) -> Report:

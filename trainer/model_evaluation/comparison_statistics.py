@@ -1,7 +1,7 @@
 """Everything that a judge's verdicts on two models say, beginning with one honest sentence."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from model_evaluation.bias import Bias, bias
 from model_evaluation.detectable_effect import DetectableEffect, detectable_effect
@@ -21,6 +21,8 @@ class ComparisonStatistics(Statistic):
     model_b: str
     verdict: str
     difference_shown: bool
+    p_holm: float | None = None
+    """Of the sign test, corrected for all pairs of a ranking; None for a pair by itself."""
     win_rate: WinRate
     incomplete_by_status: dict[str, int]
     """Outcomes without a verdict, by the judge server's status."""
@@ -30,13 +32,16 @@ class ComparisonStatistics(Statistic):
     seed: int
 
 
-def compare(outcomes: Sequence[Outcome], seed: int, *, judge: str | None = None) -> ComparisonStatistics:
+def compare(
+    outcomes: Sequence[Outcome], seed: int, *, judge: str | None = None, described: Mapping[str, str] | None = None
+) -> ComparisonStatistics:
     """Compare two models; the same outcomes, in any order, and the same seed give the same bytes of JSON.
 
     Args:
         outcomes: of one pair of models, seen from either side; the first one says which is model_a.
         seed: of the bootstrap and the permutation test, ≥ 0.
         judge: the judging model's name, to warn if it is kin to a contestant.
+        described: by what kinship is told, by the models' names; where there is nothing, by the name.
 
     Raises:
         ValueError: no outcomes, or of more than one pair.
@@ -45,6 +50,7 @@ def compare(outcomes: Sequence[Outcome], seed: int, *, judge: str | None = None)
     complete = prompts(outcomes, model_a)
     incomplete = len({one.prompt_id for one in outcomes}) - len(complete)
     rate = win_rate([prompt.value for prompt in complete], seed, incomplete)
+    known_as = [(described or {}).get(name, name) for name in (model_a, model_b)]
     failures = Counter(one.status for one in outcomes if one.winner is None)
     return ComparisonStatistics(
         model_a=model_a,
@@ -54,7 +60,7 @@ def compare(outcomes: Sequence[Outcome], seed: int, *, judge: str | None = None)
         win_rate=rate,
         incomplete_by_status=dict(sorted(failures.items())),
         scores=score_difference([prompt.scores for prompt in complete], seed),
-        bias=bias(complete, (model_a, model_b), judge, seed),
+        bias=bias(complete, known_as, judge, seed),
         detectable_effect=detectable_effect(rate.n),
         seed=seed,
     )
@@ -65,11 +71,12 @@ def difference_shown(rate: WinRate) -> bool:
     return rate.interval is not None and 0.5 not in rate.interval and rate.wins + rate.losses >= FEWEST_DECIDED
 
 
-def verdict(model_a: str, model_b: str, rate: WinRate, *, shown: bool) -> str:
+def verdict(model_a: str, model_b: str, rate: WinRate, *, shown: bool, p_holm: float | None = None) -> str:
     """Return the sentence at the top of a report, with the figures it rests on, from the winner's side.
 
     Args:
         shown: whether a difference was shown; what decides that is another matter for one pair than for several.
+        p_holm: the corrected p-value, if that is what decided.
     """
     if rate.rate is None or rate.interval is None:
         return f"no difference shown: none of {rate.incomplete} comparisons of {model_a} and {model_b} is complete"
@@ -81,4 +88,17 @@ def verdict(model_a: str, model_b: str, rate: WinRate, *, shown: bool) -> str:
         f"win rate {share:.1%} [{low:.1%}, {high:.1%}] against {model_b} on {rate.n} prompts "
         f"({wins} won, {rate.ties} tied, {losses} lost; {rate.incomplete} incomplete)"
     )
-    return f"{model_a} won: {figures}" if shown else f"no difference shown: {model_a} has {figures}"
+    if shown:
+        return f"{model_a} won: {figures}"
+    return f"no difference shown: {model_a} has {figures}{_because(rate, p_holm)}"
+
+
+def _because(rate: WinRate, p_holm: float | None) -> str:
+    """Return why nothing is shown although the interval leaves ½ out; empty where it contains ½."""
+    if rate.interval is None or 0.5 in rate.interval:
+        return ""
+    decided = rate.wins + rate.losses
+    if decided < FEWEST_DECIDED:
+        were = "prompt was" if decided == 1 else "prompts were"
+        return f"; only {decided} {were} decided, fewer than {FEWEST_DECIDED}"
+    return "" if p_holm is None else f"; p = {p_holm:.3g} after Holm's correction"

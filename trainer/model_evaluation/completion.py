@@ -45,6 +45,11 @@ class Completion:
         return len(visible(self.text or ""))
 
 
+def encodable(text: str) -> str:
+    """Return what a model said with half UTF-16 pairs, which nothing could be sent with, as question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def visible(text: str) -> str:
     """Return a text without its think sections; a tag that is never closed after visible words is a word."""
     return NEVER_CLOSED.sub("", THOUGHTS.sub("", OPENED_BY_THE_PROMPT.sub("", text))).strip()

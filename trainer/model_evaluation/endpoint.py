@@ -11,7 +11,7 @@ import httpx
 from guerdon.client import beyond_loopback
 from guerdon.messages import Status
 from guerdon.retries import RETRIED, retry_after_s
-from model_evaluation.completion import Completion
+from model_evaluation.completion import Completion, encodable
 from model_evaluation.contestant import Contestant
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.prompts import Prompt
@@ -20,6 +20,7 @@ from model_evaluation.sampling import Sampling, cut
 ATTEMPTS = 5
 LONGEST_WAIT_S = 60.0
 TIMEOUT_S = 600.0
+CONNECT_S = 10.0
 
 
 class Endpoint:
@@ -30,7 +31,7 @@ class Endpoint:
         self._name, self._model, self._url = contestant.name, contestant.model, contestant.source
         self._http = httpx.AsyncClient(
             headers={"authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(TIMEOUT_S, connect=10.0),
+            timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_S),
             trust_env=beyond_loopback(contestant.source),
         )
         self._free = asyncio.Semaphore(concurrency)
@@ -58,8 +59,9 @@ class Endpoint:
                 try:
                     path, body = self._asked(prompt, sampling)
                     response = await self._http.post(f"{self._url}{path}", json=body)
-                except httpx.ConnectError as error:
-                    raise EvaluationError(f"{self._name}: nothing answers at {self._url} ({error})") from None
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    why = str(error) or f"no connection in {CONNECT_S:g} s"
+                    raise EvaluationError(f"{self._name}: nothing answers at {self._url} ({why})") from None
                 except httpx.TimeoutException:
                     if last:
                         return Completion.failed(prompt.id, "timeout", f"no answer in {TIMEOUT_S:g} s")
@@ -71,7 +73,7 @@ class Endpoint:
                     continue
                 if response.is_success:
                     return _read(prompt, response, sampling)
-                if response.status_code == 400 and "max_completion_tokens" in response.text and self._limit[4] == "t":
+                if response.status_code == 400 and "max_completion_tokens" in response.text and "max_tokens" in body:
                     self._limit = "max_completion_tokens"  # what newer models of OpenAI call it
                     continue
                 wait = max(retry_after_s(response), _pause(attempt))
@@ -120,13 +122,19 @@ def _read(prompt: Prompt, response: httpx.Response, sampling: Sampling) -> Compl
         tokens = (answer.get("usage") or {}).get("completion_tokens")
     except (ValueError, KeyError, IndexError, TypeError):
         return Completion.failed(prompt.id, "model_error", "the answer is no chat completion")
-    if not isinstance(text, str | None):
-        return Completion.failed(prompt.id, "model_error", "the answer's content is no text")
     finish = choice.get("finish_reason")
+    if finish == "content_filter":
+        return Completion.failed(prompt.id, "model_error", "the endpoint's content filter withheld the answer")
+    if text is None:
+        # Not an empty answer, which would lose: a refusal, a tool call, or thoughts that took all tokens.
+        ended = f"; finish_reason: {str(finish)[:40]}" if finish else ""
+        return Completion.failed(prompt.id, "model_error", f"the answer's content is null{ended}")
+    if not isinstance(text, str):
+        return Completion.failed(prompt.id, "model_error", "the answer's content is no text")
     return Completion(
         prompt.id,
-        cut(text or "", sampling.stop)[0].strip(),
-        finish=finish if finish in {"stop", "length"} else None,
+        encodable(cut(text, sampling.stop)[0].strip()),
+        finish=finish if finish in ("stop", "length") else None,
         tokens=tokens if isinstance(tokens, int) else None,
     )
 

@@ -1,9 +1,16 @@
 """How numbers are written for people: a dash where there is none, as many digits as they deserve."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 NONE = "–"
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """Return a text that any terminal and font can take: control characters and lone surrogates are marked by �."""
+    return UNPRINTABLE.sub("�", text)
 
 
 def capitalised(sentence: str) -> str:
@@ -14,10 +21,6 @@ def capitalised(sentence: str) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     return NONE if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def signed(value: float | None, digits: int = 2) -> str:
-    return NONE if value is None else f"{value:+.{digits}f}".replace("-", "−")
 
 
 def percent(share: float | None) -> str:
@@ -50,3 +53,14 @@ def money(usage: Mapping[str, Any]) -> str:
     if usage["cost"] is None:
         return NONE
     return f"{usage['cost']:.4f} {usage['currency']}" if usage["cost"] else f"0 {usage['currency']}"
+
+
+def asked(usage: Mapping[str, Any]) -> str:
+    """Return how many calls an evaluation rests on; all of them were paid before where it booked no token itself."""
+    calls = f"{usage['calls']:,} {'call' if usage['calls'] == 1 else 'calls'}"
+    return f"{calls}, answered from the ledger" if usage["calls"] and usage["tokens"] == 0 else calls
+
+
+def by_status(failures: Mapping[str, int]) -> str:
+    """Return failures as `judge_refused 1, judge_timeout 2`."""
+    return ", ".join(f"{status} {times}" for status, times in failures.items())

@@ -3,12 +3,13 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from model_evaluation import model_outputs
-from model_evaluation.checkpoint import Checkpoint, downloaded, located
+from model_evaluation.checkpoint import PACKAGE, Checkpoint, downloaded, located
 from model_evaluation.completion import Completion
 from model_evaluation.content_key import content_key
 from model_evaluation.contestant import Contestant
@@ -17,6 +18,9 @@ from model_evaluation.journal import Journal
 from model_evaluation.prompts import Prompt
 from model_evaluation.sampling import Sampling
 from model_evaluation.stage import Stage
+
+DONE = ("ok", "invalid_input")
+"""What is not made again: what there is, and what no run can make."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,26 @@ def answers(contestant: Contestant, prompts: Sequence[Prompt], sampling: Samplin
         path = Path(contestant.source).expanduser()
         facts = {"kind": "outputs", "file": path.name, "sha256_of_outputs": content_key(_texts(contestant, prompts))}
         return Answers(contestant, model_outputs.completions(contestant.source, prompts), facts)
-    journal = Journal(out / "completions" / f"{_file_name(contestant.name)}.jsonl")
+    journal = Journal(_file(contestant, out))
     if contestant.kind == "endpoint":
         return asyncio.run(_of_endpoint(contestant, prompts, sampling, journal))
     return _of_local(contestant, prompts, sampling, journal, batch)
 
 
-def known_lengths(contestant: Contestant, prompts: Sequence[Prompt], out: Path) -> list[int]:
-    """Return how long the answers are that exist already, in characters; what a dry run can know."""
+def kept(contestant: Contestant, prompts: Sequence[Prompt], sampling: Sampling, out: Path) -> list[Completion | None]:
+    """Return the completions that `answers` would not make, None for the others; nothing is loaded or downloaded.
+
+    Raises:
+        EvaluationError: there is no such model here, or a file of outputs is not as it should be.
+    """
     if contestant.kind == "outputs":
-        return [len(text) for text in _texts(contestant, prompts)]
-    path = out / "completions" / f"{_file_name(contestant.name)}.jsonl"
-    return [len(record["text"] or "") for record in Journal(path).records()] if path.exists() else []
+        return list(model_outputs.completions(contestant.source, prompts))
+    identity = _endpoint_identity(contestant) if contestant.kind == "endpoint" else _identity_here(contestant)
+    if identity is None or not _file(contestant, out).exists():
+        return [None] * len(prompts)
+    journal, keys = Journal(_file(contestant, out)), _keys(identity, prompts, sampling)
+    missing = journal.missing(dict.fromkeys(keys.values()), DONE)
+    return [None if keys[prompt.id] in missing else _taken(journal, keys, prompt) for prompt in prompts]
 
 
 def _of_local(
@@ -63,8 +75,9 @@ def _of_local(
     checkpoint = downloaded(located(contestant.source))
     identity = checkpoint.identity
     keys = _keys({"kind": "local", **identity}, prompts, sampling)
-    wanted = [prompt for prompt in prompts if not _is_done(journal, keys[prompt.id])]
-    with Stage(f"{contestant.name}: answers", len(prompts), len(prompts) - len(wanted)) as stage:
+    by_key = {keys[prompt.id]: prompt for prompt in prompts}
+    wanted = list(journal.missing(by_key, DONE).values())
+    with Stage(f"{contestant.name}: answers", len(by_key), len(by_key) - len(wanted)) as stage:
         if wanted:
             _fill(contestant, checkpoint, wanted, sampling, journal, keys, batch, stage)
     facts = {"kind": "local", "source": contestant.source, "identity": identity, **_loaded_facts(journal, keys)}
@@ -107,15 +120,15 @@ async def _of_endpoint(
 ) -> Answers:
     from model_evaluation.endpoint import Endpoint
 
-    identity = {"url": contestant.source, "model": contestant.model}
-    keys = _keys({"kind": "endpoint", **identity}, prompts, sampling)
-    wanted = [prompt for prompt in prompts if not _is_done(journal, keys[prompt.id])]
-    with Stage(f"{contestant.name}: answers", len(prompts), len(prompts) - len(wanted)) as stage:
+    facts = _endpoint_identity(contestant)
+    keys = _keys(facts, prompts, sampling)
+    by_key = {keys[prompt.id]: prompt for prompt in prompts}
+    wanted = list(journal.missing(by_key, DONE).values())
+    with Stage(f"{contestant.name}: answers", len(by_key), len(by_key) - len(wanted)) as stage:
         async with Endpoint(contestant) as endpoint:
             async for one in endpoint.answers(wanted, sampling):
                 journal.append([one.record(keys[one.prompt_id])])
                 stage.advance()
-    facts = {"kind": "endpoint", **identity}
     return Answers(contestant, [_taken(journal, keys, prompt) for prompt in prompts], facts)
 
 
@@ -124,10 +137,23 @@ def _keys(identity: dict[str, str], prompts: Sequence[Prompt], sampling: Samplin
     return {prompt.id: content_key([identity, prompt.turns, sampling.record()]) for prompt in prompts}
 
 
-def _is_done(journal: Journal, key: str) -> bool:
-    """Whether there is a completion; one that failed is made again, unless no run can make it."""
-    record = journal.get(key)
-    return record is not None and record["status"] in {"ok", "invalid_input"}
+def _endpoint_identity(contestant: Contestant) -> dict[str, str]:
+    return {"kind": "endpoint", "url": contestant.source, "model": contestant.model}
+
+
+def _identity_here(contestant: Contestant) -> dict[str, str] | None:
+    """Return what tells a local model from others; None where it is still to be downloaded."""
+    checkpoint = located(contestant.source)
+    if not checkpoint.weights.startswith(PACKAGE) and not Path(checkpoint.weights).exists():
+        from huggingface_hub import snapshot_download
+
+        folder: str | None = None
+        with suppress(OSError, ValueError):
+            folder = snapshot_download(checkpoint.weights, local_files_only=True)
+        if folder is None:
+            return None
+        checkpoint = replace(checkpoint, weights=folder)
+    return {"kind": "local", **checkpoint.identity}
 
 
 def _taken(journal: Journal, keys: dict[str, str], prompt: Prompt) -> Completion:
@@ -145,5 +171,6 @@ def _texts(contestant: Contestant, prompts: Sequence[Prompt]) -> list[str]:
     return [one.text or "" for one in model_outputs.completions(contestant.source, prompts)]
 
 
-def _file_name(name: str) -> str:
-    return f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name)[-60:]}-{content_key(name)[:6]}"
+def _file(contestant: Contestant, out: Path) -> Path:
+    name = re.sub(r"[^A-Za-z0-9.-]+", "_", contestant.name)[-60:]
+    return out / "completions" / f"{name}-{content_key(contestant.name)[:6]}.jsonl"

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from guerdon.judge_client import AsyncJudgeClient
 from guerdon.judge_messages import Criterion, Grade, GradedAnswer, GradeRequest
 from model_evaluation import judge_options, manifest, prompts, results_folder, row_file
 from model_evaluation.content_key import content_key
-from model_evaluation.evaluation_error import EvaluationError
+from model_evaluation.exit_status import INCOMPLETE
 from model_evaluation.figure import money, number
 from model_evaluation.journal import Journal
 from model_evaluation.judge import DEADLINE_S, Judge, answered, budget
 from model_evaluation.score_difference import distribution
 from model_evaluation.spending import spending
-from model_evaluation.stage import Stage
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,16 +33,14 @@ def run(options: argparse.Namespace) -> int:
         info = judge_options.asked(options, url)
         name = content_key([[one.model_dump() for one in answers], _said(options.criterion), options.samples])
         judge = judge_options.judge(options, url, info, f"grade-{name}")
-        grades = graded(judge, answers, options.criterion, options.samples, options.out)
-        summary = summarised(judge, grades) | {
-            "usage": spending(budget(judge), sum(len(one.samples) for one in grades))
-        }
+        grades, calls = graded(judge, answers, options.criterion, options.samples, options.out)
+        summary = summarised(judge, grades) | {"usage": spending(budget(judge), calls)}
     rows = [one.model_dump(exclude_none=True) | _told(grade) for one, grade in zip(answers, grades, strict=True)]
     results_folder.write_lines(options.out / "grades.jsonl", rows)
     results_folder.write_json(options.out / "summary.json", summary)
     show(summary, Console(highlight=False))
     print(f"\n{(options.out / 'grades.jsonl').resolve()}")
-    return 0 if all(grade.score is not None for grade in grades) else 3
+    return 0 if all(grade.score is not None for grade in grades) else INCOMPLETE
 
 
 def read(file: str) -> list[GradedAnswer]:
@@ -53,13 +51,15 @@ def read(file: str) -> list[GradedAnswer]:
     """
     rows = row_file.read(Path(file).expanduser())
     row_file.require(rows, ("prompt", "answer"), file)
-    return [_answer(row, f"{file}, row {place}") for place, row in enumerate(rows, 1)]
+    return [answer(row, f"{file}, row {place}") for place, row in enumerate(rows, 1)]
 
 
 def graded(
     judge: Judge, answers: Sequence[GradedAnswer], criteria: Sequence[Criterion], samples: int, out: Path
-) -> list[Grade]:
-    """Return a grade for every answer, in their order; those in `out` are not asked again, unless they failed.
+) -> tuple[list[Grade], int]:
+    """Return a grade for every answer, in their order, and the calls behind them.
+
+    Those in `out` are not asked again, unless they failed; the same row twice is asked once.
 
     Raises:
         EvaluationError: the judge server refuses, or is gone.
@@ -67,8 +67,6 @@ def graded(
     journal = Journal(out / "judgments.jsonl")
     setting = [judge.identity, _said(criteria), samples]
     keys = [content_key([setting, one.model_dump()]) for one in answers]
-    by_key = dict(zip(keys, answers, strict=True))
-    wanted = {key: one for key, one in by_key.items() if (journal.get(key) or {}).get("status") != "ok"}
 
     async def ask(client: AsyncJudgeClient, some: list[GradedAnswer]) -> list[dict[str, Any]]:
         response = await client.grade(
@@ -84,10 +82,9 @@ def graded(
         )
         return [grade.model_dump(mode="json") for grade in response.grades]
 
-    questions = [(key, one, len(str(one.prompt)) + len(one.answer)) for key, one in wanted.items()]
-    with Stage(f"{judge.info.name}: grades", len(by_key), len(by_key) - len(wanted)) as stage:
-        answered(judge, questions, ask, journal, stage, calls_each=samples)
-    return [Grade.model_validate({k: v for k, v in journal[key].items() if k != "key"}) for key in keys]
+    answered(judge, dict(zip(keys, answers, strict=True)), ask, journal, "grades", calls_each=samples)
+    found = {key: journal.read(key, Grade) for key in keys}
+    return [found[key] for key in keys], sum(len(grade.samples) for grade in found.values())
 
 
 def summarised(judge: Judge, grades: Sequence[Grade]) -> dict[str, Any]:
@@ -111,7 +108,7 @@ def show(summary: dict[str, Any], console: Console) -> None:
     for name in ("criterion", "mean ± sd", "n"):
         table.add_column(name)
     for name, found in {"overall": summary["score"], **summary["criteria"]}.items():
-        table.add_row(name, f"{number(found['mean'])} ± {number(found['sd'])}", str(found["n"]))
+        table.add_row(escape(name), f"{number(found['mean'])} ± {number(found['sd'])}", str(found["n"]))
     console.print(table)
     for status, times in summary["failures"].items():
         console.print(f"Failed: {times} × {status}; the same command tries again", markup=False)
@@ -121,12 +118,18 @@ def show(summary: dict[str, Any], console: Console) -> None:
     )
 
 
-def _answer(row: row_file.Row, where: str) -> GradedAnswer:
-    if not isinstance(row["answer"], str):
-        raise EvaluationError(f"{where}: the answer is no text")
-    prompt = prompts.parsed(row["prompt"], where)
+def answer(row: row_file.Row, where: str) -> GradedAnswer:
+    """Return a row as the question that it is to a judge.
+
+    Raises:
+        EvaluationError: something in it is no text, or no prompt.
+    """
     return GradedAnswer.model_validate(
-        {"prompt": prompt.wire, "answer": row["answer"], "reference": row.get("reference") or None}
+        {
+            "prompt": prompts.parsed(row["prompt"], where).wire,
+            "answer": row_file.text(row, "answer", where),
+            "reference": row_file.optional_text(row, "reference", where),
+        }
     )
 
 

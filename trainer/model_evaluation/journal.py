@@ -2,10 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
+Wanted = TypeVar("Wanted")
+Kind = TypeVar("Kind", bound=BaseModel)
 Record = dict[str, Any]
 
 
@@ -33,6 +37,19 @@ class Journal:
 
     def get(self, key: str) -> Record | None:
         return self._records.get(key)
+
+    def read(self, key: str, kind: type[Kind]) -> Kind:
+        """Return a record as the message that it was, without its key.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return kind.model_validate({name: value for name, value in self._records[key].items() if name != "key"})
+
+    def missing(self, wanted: Mapping[str, Wanted], done: Sequence[str] = ("ok",)) -> dict[str, Wanted]:
+        """Return those of the wanted, by their keys, that have no record, or one whose status is not among `done`."""
+        statuses = {key: (self.get(key) or {}).get("status") for key in wanted}
+        return {key: one for key, one in wanted.items() if statuses[key] not in done}
 
     def records(self) -> list[Record]:
         return list(self._records.values())

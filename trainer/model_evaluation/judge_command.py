@@ -3,15 +3,20 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from guerdon.judge_messages import MAX_SAMPLES, Criterion
 from model_evaluation import judge_options, results_folder
 from model_evaluation.evaluation_error import EvaluationError
+from model_evaluation.exit_status import INCOMPLETE
 
 CRITERION = re.compile(r"(?P<name>[a-z][a-z0-9_]{0,39})(?::(?P<weight>\d+(?:\.\d+)?))?=(?P<description>.+)", re.DOTALL)
-INCOMPLETE = 3
+MAX_CRITERIA = 20
+EXPLANATION = "explanation"
+"""Where the judge gives its reasons, beside the criteria."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,9 +44,10 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument(
         "file",
         metavar="FILE",
-        help="rows with prompt, answer_a, answer_b and label (a, b or tie), or with prompt, answer and grade (0 to 10)",
+        help="rows with prompt, answer_a, answer_b and label (a, b or tie), those of LLMBar, or rows with prompt, "
+        "answer and grade (0 to 10)",
     )
-    audit.add_argument("--criteria", metavar="TEXT", help="what the judge is to look at")
+    audit.add_argument("--criteria", type=judge_options.criteria, metavar="TEXT", help="what the judge is to look at")
     for command in (grade, audit):
         command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results are kept")
         command.add_argument(
@@ -55,6 +61,8 @@ def main(argv: list[str]) -> int:
     """Run the command; return its exit status."""
     options = parser().parse_args(argv)
     try:
+        if options.command == "grade":
+            check(options.criterion)
         with results_folder.opened(options.out):
             return _chosen(options.command)(options)
     except EvaluationError as error:
@@ -84,7 +92,28 @@ def criterion(text: str) -> Criterion:
     found = CRITERION.fullmatch(text)
     if found is None:
         raise argparse.ArgumentTypeError("NAME=TEXT or NAME:WEIGHT=TEXT, the name of small letters, digits and _")
-    return Criterion(name=found["name"], description=found["description"], weight=float(found["weight"] or 1))
+    try:
+        return Criterion(name=found["name"], description=found["description"], weight=float(found["weight"] or 1))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise argparse.ArgumentTypeError(f"the {problem['loc'][0]}: {problem['msg']}") from None
+
+
+def check(criteria: Sequence[Criterion]) -> None:
+    """Check that a judge server can take these criteria together.
+
+    Raises:
+        EvaluationError: there are too many, one is there twice, or one has the name of something else.
+    """
+    names = [one.name for one in criteria]
+    if EXPLANATION in names:
+        raise EvaluationError(
+            f"--criterion {EXPLANATION}: that is where the judge gives its reasons; choose another name"
+        )
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise EvaluationError(f"--criterion {twice} is given more than once; every criterion has a name of its own")
+    if len(names) > MAX_CRITERIA:
+        raise EvaluationError(f"{len(names)} times --criterion; a judge takes {MAX_CRITERIA} criteria at most")
 
 
 def samples(text: str) -> int:

@@ -6,13 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from guerdon.judge_messages import Allowance, JudgeInfo
+from guerdon.judge_messages import MAX_COST, MAX_TOKENS, Allowance, JudgeInfo
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.judge import Judge, found
 from model_evaluation.judge_process import judge_server
 
 TOKEN = "GUERDON_JUDGE_TOKEN"  # noqa: S105 - the name of a variable
+MAX_CRITERIA = 8000
+"""Characters of what a judge server takes as criteria."""
 
 
 def add(options: argparse.ArgumentParser) -> None:
@@ -21,12 +24,13 @@ def add(options: argparse.ArgumentParser) -> None:
     group.add_argument("--judge", metavar="NAME", help="which of the server's judges (default: its own default)")
     group.add_argument(
         "--judge-url",
+        type=server_url,
         metavar="URL",
         help=f"a running judge server, its token in {TOKEN}; without it, one is started for the command",
     )
     group.add_argument("--judges", type=Path, metavar="FILE", help="a judges.toml for the server that is started")
-    group.add_argument("--max-cost", type=amount, help="what judging may cost in all, in the judge's currency")
-    group.add_argument("--max-judge-tokens", type=positive, help="tokens that judging may take in all")
+    group.add_argument("--max-cost", type=cost, help="what judging may cost in all, in the judge's currency")
+    group.add_argument("--max-judge-tokens", type=tokens, help="tokens that judging may take in all")
 
 
 @contextmanager
@@ -41,7 +45,7 @@ def server(options: argparse.Namespace) -> Iterator[str]:
     if options.judges and not options.judges.is_file():
         raise EvaluationError(f"there is no file {options.judges} (--judges)")
     if options.judge_url:
-        yield options.judge_url.rstrip("/")
+        yield options.judge_url
         return
     with judge_server(options.out / "judge", options.judges) as url:
         yield url
@@ -74,3 +78,40 @@ def amount(text: str) -> float:
     if not (number >= 0 and math.isfinite(number)):
         raise argparse.ArgumentTypeError("a number from 0 on")
     return number
+
+
+def cost(text: str) -> float:
+    number = amount(text)
+    if number > MAX_COST:
+        raise argparse.ArgumentTypeError(f"{MAX_COST:g} at most")
+    return number
+
+
+def tokens(text: str) -> int:
+    number = positive(text)
+    if number > MAX_TOKENS:
+        raise argparse.ArgumentTypeError(f"{MAX_TOKENS} at most")
+    return number
+
+
+def criteria(text: str) -> str:
+    """Return what a judge is to look at, if a judge server would take it."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the text is empty; leave the option out to judge overall quality")
+    if len(text) > MAX_CRITERIA:
+        raise argparse.ArgumentTypeError(f"{len(text)} characters; {MAX_CRITERIA} at most")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise argparse.ArgumentTypeError("the text is no valid UTF-8")
+    return text
+
+
+def server_url(text: str) -> str:
+    """Return a server's URL without a slash at its end."""
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port above 65535, a broken IPv6 address
+        whole = False
+    if not whole or any(letter.isspace() for letter in text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no http(s)://HOST[:PORT], e.g. http://127.0.0.1:8001")
+    return text.rstrip("/")

@@ -1,19 +1,19 @@
 """Every pair's answers before the judge: each question asked once, failed ones again on the next run."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 from guerdon.judge_client import AsyncJudgeClient
 from guerdon.judge_messages import CompareRequest, Comparison, Verdict
-from model_evaluation.completion import Completion
+from model_evaluation.completion import Completion, visible
 from model_evaluation.content_key import content_key
 from model_evaluation.generation import Answers
 from model_evaluation.journal import Journal
 from model_evaluation.judge import DEADLINE_S, Judge, answered
 from model_evaluation.outcome import Order, Outcome
 from model_evaluation.prompts import Prompt
-from model_evaluation.stage import Stage
 
 RECONCILE = "agree"
 
@@ -32,6 +32,14 @@ class Judged:
     @property
     def failed(self) -> Completion | None:
         return next((one for one in (self.answer_a, self.answer_b) if one.text is None), None)
+
+    @property
+    def needs_no_call(self) -> bool:
+        """Whether a judge server decides it by itself: the answers are the same, or one is empty; or has none."""
+        if self.failed is not None:
+            return True
+        a, b = (visible(one.text or "") for one in (self.answer_a, self.answer_b))
+        return a == b or not a or not b
 
     @property
     def outcome(self) -> Outcome:
@@ -71,17 +79,30 @@ def judged(judge: Judge, unjudged: Sequence[Judged], criteria: str | None, journ
     Raises:
         EvaluationError: the judge server refuses, or is gone; verdicts that came before are kept.
     """
-    keys = [_key(judge, game, criteria) for game in unjudged]
+    keys = [verdict_key(judge, game, criteria) for game in unjudged]
     playable = {key: game for key, game in zip(keys, unjudged, strict=True) if game.failed is None}
-    wanted = {key: game for key, game in playable.items() if (journal.get(key) or {}).get("status") != "ok"}
-    questions = [(key, _comparison(game, criteria), _characters(game)) for key, game in wanted.items()]
+    verdicts = compared(judge, {key: _comparison(game, criteria) for key, game in playable.items()}, journal)
+    return [
+        game if game.failed else replace(game, verdict=verdicts[key]) for key, game in zip(keys, unjudged, strict=True)
+    ]
 
-    async def ask(client: AsyncJudgeClient, comparisons: list[Comparison]) -> list[dict[str, object]]:
+
+def compared(
+    judge: Judge, comparisons: Mapping[str, Comparison], journal: Journal, samples: int = 1
+) -> dict[str, Verdict]:
+    """Return a verdict for every comparison, by its key; those in the journal are not asked again, unless they failed.
+
+    Raises:
+        EvaluationError: the judge server refuses, or is gone; verdicts that came before are kept.
+    """
+
+    async def ask(client: AsyncJudgeClient, some: list[Comparison]) -> list[dict[str, Any]]:
         response = await client.compare(
             CompareRequest(
-                comparisons=comparisons,
+                comparisons=some,
                 judge=judge.info.name,
                 reconcile=RECONCILE,
+                samples=samples,
                 run=judge.run,
                 allowance=judge.allowance,
                 deadline_s=DEADLINE_S,
@@ -89,16 +110,8 @@ def judged(judge: Judge, unjudged: Sequence[Judged], criteria: str | None, journ
         )
         return [verdict.model_dump(mode="json") for verdict in response.verdicts]
 
-    with Stage(f"{judge.info.name}: verdicts", len(playable), len(playable) - len(wanted)) as stage:
-        answered(judge, questions, ask, journal, stage, calls_each=2)
-    return [_with_verdict(game, journal.get(key)) for key, game in zip(keys, unjudged, strict=True)]
-
-
-def _with_verdict(game: Judged, record: dict[str, object] | None) -> Judged:
-    if record is None or game.failed is not None:
-        return game
-    verdict = Verdict.model_validate({name: value for name, value in record.items() if name != "key"})
-    return Judged(game.prompt, game.model_a, game.model_b, game.answer_a, game.answer_b, verdict)
+    answered(judge, comparisons, ask, journal, "verdicts", calls_each=2 * samples)
+    return {key: journal.read(key, Verdict) for key in comparisons}
 
 
 def _comparison(game: Judged, criteria: str | None) -> Comparison:
@@ -113,10 +126,7 @@ def _comparison(game: Judged, criteria: str | None) -> Comparison:
     )
 
 
-def _key(judge: Judge, game: Judged, criteria: str | None) -> str:
+def verdict_key(judge: Judge, game: Judged, criteria: str | None) -> str:
+    """Return what a game's verdict is kept under: another judge, prompt, answer or criterion is another verdict."""
     texts = [game.answer_a.text, game.answer_b.text]
     return content_key([judge.identity, RECONCILE, criteria, game.prompt.turns, game.prompt.reference, texts])
-
-
-def _characters(game: Judged) -> int:
-    return len(game.prompt.shown) + len(game.answer_a.text or "") + len(game.answer_b.text or "")

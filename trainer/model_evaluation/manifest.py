@@ -11,7 +11,7 @@ PACKAGES = ("torch", "transformers", "peft", "numpy", "scipy", "statsmodels", "e
 
 def of_judge(info: JudgeInfo) -> dict[str, Any]:
     """Return what verdicts depend on, and what they cost: not whether the judge can be asked just now."""
-    kept = {"name", "kind", "model", "prompt_version", "structured", "logprobs", "warning"}
+    kept = {"name", "kind", "model", "version", "prompt_version", "structured", "logprobs", "warning"}
     return info.model_dump(include=kept | {"currency", "prompt_price", "completion_price"})
 
 

@@ -53,9 +53,8 @@ def _pairs(path: str) -> dict[tuple[tuple[str, str], ...], tuple[Prompt, str]]:
     found: dict[tuple[tuple[str, str], ...], tuple[Prompt, str]] = {}
     for number, row in enumerate(_rows(path), 1):
         prompt = parsed(row["instruction"], f"{path}, row {number}")
-        if not isinstance(row["output"], str):
-            raise EvaluationError(f"{path}, row {number}: the output is no text")
-        found.setdefault(_question(prompt), (prompt, row["output"]))
+        output = row_file.text(row, "output", f"{path}, row {number}")
+        found.setdefault(_question(prompt), (prompt, output))
     return found
 
 

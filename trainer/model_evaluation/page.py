@@ -41,6 +41,7 @@ def render(template: str, **values: Any) -> str:
         "script": Markup(_text("browser.js")),  # noqa: S704 - our own file
         **{one.__name__: one for one in (figure.number, figure.percent, figure.interval, figure.estimate)},
         **{one.__name__: one for one in (figure.p_value, figure.money, figure.capitalised)},
+        **{one.__name__: one for one in (figure.asked, figure.by_status)},
         **{one.__name__: one for one in (badge, kinds, question, said)},
     }
     return environment.get_template(template).render(**values)

@@ -1,8 +1,10 @@
 """The prompts that every model answers: from a file or a dataset, the same ones for the same seed."""
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,8 @@ from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.row_file import Row
 
 DATASET = "dataset:"
-COLUMNS = ("prompt", "messages", "instruction", "question")
-"""Where prompts are looked for when no column is named: UltraChat's two, AlpacaEval's, and a common one."""
+COLUMNS = ("prompt", "messages", "instruction", "question", "turns")
+"""Where prompts are looked for when no column is named: UltraChat's two, AlpacaEval's, a common one, MT-Bench's."""
 SPLITS = ("test", "test_sft", "validation", "train", "train_sft")
 """Which split of a dataset is taken when none is named, the first that it has."""
 Turn = dict[str, str]
@@ -33,7 +35,7 @@ class Prompt:
     text: str | None = None
     reference: str | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
         return content_key([self.turns, self.reference])
 
@@ -108,16 +110,23 @@ def dataset(name: str) -> list[Row]:
 def parsed(value: Any, where: str, reference: str | None = None) -> Prompt:
     """Return what a file has as a prompt: a string, or messages, of which an answer at the end is cut off.
 
+    Of a list of strings, what a person says turn after turn, the first is the prompt: the others speak of its answer.
+
     Raises:
-        EvaluationError: it is neither, or nobody asks anything.
+        EvaluationError: it is none of these, or nobody asks anything.
     """
+    if isinstance(value, list) and value and all(isinstance(turn, str) for turn in value):
+        value = value[0]
     if isinstance(value, str):
         if not value.strip():
             raise EvaluationError(f"{where}: the prompt is empty")
-        return Prompt((("user", value),), value, reference)
+        messages = _messages(value)
+        if messages is None:
+            return Prompt((("user", row_file.encodable(value, "prompt", where)),), value, reference)
+        value = messages
     if not isinstance(value, list) or not all(_is_turn(turn) for turn in value):
         raise EvaluationError(f"{where}: a prompt is a string or a list of messages, each with role and content")
-    turns = [(str(turn["role"]), str(turn["content"])) for turn in value]
+    turns = [(turn["role"], row_file.encodable(turn["content"], "content", where)) for turn in value]
     while turns and turns[-1][0] != "user":
         turns.pop()
     if not turns:
@@ -133,7 +142,18 @@ def _file(source: str) -> list[Row]:
 
 
 def _prompt(row: Row, column: str, reference: str | None, where: str) -> Prompt:
-    return parsed(row[column], where, str(row[reference]) if reference else None)
+    return parsed(row[column], where, row_file.text(row, reference, where) if reference else None)
+
+
+def _messages(text: str) -> list[Turn] | None:
+    """Return the messages that a text is the JSON of, as CSV has to hold them; None for any other text."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) and value and all(_is_turn(turn) for turn in value) else None
 
 
 def _is_turn(turn: Any) -> bool:

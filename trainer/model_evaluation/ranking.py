@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
 from model_evaluation.bradley_terry import Games
-from model_evaluation.comparison_statistics import difference_shown, verdict
+from model_evaluation.comparison_statistics import ComparisonStatistics, difference_shown, verdict
 from model_evaluation.holm import holm
 from model_evaluation.interval import LEVEL
 from model_evaluation.outcome import Outcome, prompts
@@ -69,6 +69,17 @@ def rank(outcomes: Sequence[Outcome], seed: int, resamples: int = RESAMPLES) -> 
     )
 
 
+def corrected(statistics: Sequence[ComparisonStatistics], ranking: Ranking) -> list[ComparisonStatistics]:
+    """Return each pair's statistics with what the ranking, which tests all pairs at once, decides about it."""
+    decided = {frozenset((pair.model_a, pair.model_b)): pair for pair in ranking.pairs}
+    return [_corrected(one, decided[frozenset((one.model_a, one.model_b))]) for one in statistics]
+
+
+def _corrected(one: ComparisonStatistics, pair: Pair) -> ComparisonStatistics:
+    names = ("verdict", "difference_shown", "p_holm")
+    return one.model_copy(update={name: getattr(pair, name) for name in names})
+
+
 def _ranked(games: Games, seed: int, resamples: int) -> tuple[Ranked, ...]:
     n = [games.prompts_of(index) for index in range(len(games.models))]
     if games.connected:
@@ -121,7 +132,7 @@ def _pairs(outcomes: dict[tuple[str, str], list[Outcome]], seed: int) -> tuple[P
 
 def _pair(models: tuple[str, str], rate: WinRate, p_holm: float | None) -> Pair:
     shown = difference_shown(rate) and p_holm is not None and p_holm < 1 - LEVEL
-    sentence = verdict(*models, rate, shown=shown)
+    sentence = verdict(*models, rate, shown=shown, p_holm=p_holm)
     return Pair(
         model_a=models[0], model_b=models[1], verdict=sentence, difference_shown=shown, win_rate=rate, p_holm=p_holm
     )

@@ -44,14 +44,51 @@ def require(rows: Sequence[Row], names: Iterable[str], source: str) -> None:
         raise EvaluationError(f"{source} has no rows")
     for name in names:
         missing = next((number for number, row in enumerate(rows, 1) if row.get(name) is None), None)
-        if missing is not None:
-            where = "" if not any(name in row for row in rows) else f" in row {missing}"
-            raise EvaluationError(f"{source} has no column {name!r}{where}; it has: {', '.join(columns(rows))}")
+        if missing is None:
+            continue
+        if name in rows[missing - 1]:
+            raise EvaluationError(f"{source}: row {missing} has no value in column {name!r}")
+        where = "" if not any(name in row for row in rows) else f" in row {missing}"
+        raise EvaluationError(f"{source} has no column {name!r}{where}; it has: {', '.join(columns(rows))}")
+
+
+def text(row: Row, column: str, where: str) -> str:
+    """Return the text that a row has in a column.
+
+    Raises:
+        EvaluationError: it is no text, or one that no server could be sent.
+    """
+    value = row.get(column)
+    if not isinstance(value, str):
+        raise EvaluationError(f"{where}: column {column!r} holds {_kind(value)}; it must be text, a JSON string")
+    return encodable(value, column, where)
+
+
+def optional_text(row: Row, column: str, where: str) -> str | None:
+    """Return the same where it is there and not empty; raises as `text` does."""
+    return text(row, column, where) or None if row.get(column) is not None else None
+
+
+def encodable(value: str, column: str, where: str) -> str:
+    """Return a text that can be sent and written.
+
+    Raises:
+        EvaluationError: it holds half of a UTF-16 pair, which JSON can write and UTF-8 cannot.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        escape = f"\\u{ord(value[error.start]):04x}"
+        raise EvaluationError(
+            f"{where}: column {column!r} is no valid Unicode: a lone surrogate {escape} at character {error.start + 1}"
+        ) from None
+    return value
 
 
 def _jsonl(path: Path) -> list[Row]:
     lines = path.read_text(encoding="utf-8-sig").split("\n")
-    return [_row(_loaded(line, f"{path}, line {n}"), f"{path}, line {n}") for n, line in enumerate(lines, 1) if line]
+    places = [(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    return [_row(_loaded(line, where), where) for line, where in places]
 
 
 def _json(path: Path) -> list[Row]:
@@ -87,6 +124,8 @@ def _loaded(text: str, where: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise EvaluationError(f"{where} is not valid JSON: {error}") from None
+    except RecursionError:
+        raise EvaluationError(f"{where} is nested too deeply") from None
 
 
 def _row(entry: Any, where: str) -> Row:
@@ -95,3 +134,8 @@ def _row(entry: Any, where: str) -> Row:
     if isinstance(entry, str) or (isinstance(entry, list) and entry and all(isinstance(turn, dict) for turn in entry)):
         return {"prompt": entry}
     raise EvaluationError(f"{where} is neither an object, nor a string, nor a list of messages")
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return "nothing" if value is None else kinds.get(type(value), f"a {type(value).__name__}")

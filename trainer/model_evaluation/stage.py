@@ -26,7 +26,7 @@ class Stage:
         self.console = console or Console(file=sys.stderr, highlight=False)
         self._started = self._said = time.monotonic()
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

@@ -1,12 +1,24 @@
 """A comparison on the terminal: the sentences first, then the numbers they rest on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from model_evaluation.figure import capitalised, estimate, interval, money, number, p_value, percent
+from model_evaluation.figure import (
+    asked,
+    by_status,
+    capitalised,
+    estimate,
+    interval,
+    money,
+    number,
+    p_value,
+    percent,
+    plain,
+)
 
 Report = Mapping[str, Any]
 
@@ -15,29 +27,41 @@ def show(report: Report, console: Console) -> None:
     """Print what a report says."""
     console.print()
     for sentence in report["headlines"]:
-        console.print(f"{capitalised(sentence)}.", style="bold", markup=False)
+        console.print(_text(f"{capitalised(sentence)}.", "bold"))
     for warning in report["warnings"]:
-        console.print(f"! {warning}", style="yellow", markup=False)
+        console.print(_text(f"! {warning}", "yellow"))
     console.print()
     console.print(_models(report))
     for pair in report["pairs"]:
-        console.print(_pair(pair))
+        console.print(_pair(pair, ranked=report["ranking"] is not None))
     if report["ranking"]:
         console.print(_ranking(report["ranking"]))
     usage = report["usage"]
-    tokens = number(usage["tokens"], 0)
-    console.print(f"The judge: {usage['calls']} verdicts asked, {tokens} tokens, {money(usage)}.", markup=False)
+    console.print(_text(f"The judge: {asked(usage)}, {number(usage['tokens'], 0)} tokens, {money(usage)}."))
     for stage, found in report["failures"].items():
         for status, times in found.items():
-            console.print(f"Failed {stage}: {times} × {status}", markup=False)
+            console.print(_text(f"Failed {stage}: {times} × {status}"))
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Return a text that rich prints as it is: names come from files and paths, and [/b] in one is no markup."""
+    return Text(plain(text), style)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table; without a header where there are no names of columns."""
+    table = Table(title=_text(title, "bold"), title_justify="left", show_header=bool(columns))
+    for name in columns:
+        table.add_column(_text(name))
+    for row in rows:
+        table.add_row(*map(_text, row))
+    return table
 
 
 def _models(report: Report) -> Table:
-    table = Table(title="Models", title_justify="left", title_style="bold")
-    columns = ["model", "answers", "score, mean ± sd", "characters", "cut off"]
     tags = report["manifest"]["tags"]
-    for name in [*columns, *(["keeps tags"] if tags else [])]:
-        table.add_column(name)
+    columns = ["model", "answers", "score, mean ± sd", "characters", "cut off", *(["keeps tags"] if tags else [])]
+    rows = []
     for one in report["models"]:
         scores = one["scores"]
         row = [
@@ -47,24 +71,20 @@ def _models(report: Report) -> Table:
             number(one["mean_characters"], 0),
             str(one["cut_off"]),
         ]
-        table.add_row(*row, *([estimate(one["tags_kept"], share=True)] if tags else []))
-    return table
+        rows.append([*row, *([estimate(one["tags_kept"], share=True)] if tags else [])])
+    return _table("Models", columns, rows)
 
 
-def _pair(pair: Report) -> Table:
+def _pair(pair: Report, *, ranked: bool) -> Table:
     rate, scores, bias = pair["win_rate"], pair["scores"], pair["bias"]
     effect = pair["detectable_effect"]
-    table = Table(
-        title=f"{pair['model_a']} against {pair['model_b']}",
-        title_justify="left",
-        title_style="bold",
-        show_header=False,
-    )
+    why = f" ({by_status(pair['incomplete_by_status'])})" if pair["incomplete_by_status"] else ""
     rows = {
         "won · tied · lost": f"{rate['wins']} · {rate['ties']} · {rate['losses']} of {rate['n']} prompts; "
-        f"{rate['incomplete']} without a verdict",
+        f"{rate['incomplete']} without a verdict{why}",
         "win rate": f"{percent(rate['rate'])} {interval(rate, share=True)}",
         "sign test": p_value(rate["sign_test"]),
+        **({"p after Holm": p_value({**rate["sign_test"], "p": pair["p_holm"]})} if ranked else {}),
         "score difference": f"{estimate(scores['difference'])}, {p_value(scores['permutation'])} (permutation)",
         "detectable effect": effect["reason"]
         or f"{100 * effect['effect']:.0f} points with {effect['n']} prompts; 10 points need "
@@ -74,16 +94,12 @@ def _pair(pair: Report) -> Table:
         "longer wins": estimate(bias["longer_wins_rate"], share=True),
         "length-controlled": estimate(bias["length_controlled"], share=True),
     }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
+    return _table(f"{pair['model_a']} against {pair['model_b']}", (), rows.items())
 
 
 def _ranking(ranking: Report) -> Table:
-    table = Table(title="Ranking", title_justify="left", title_style="bold")
-    for name in ("#", "model", "expected win rate", "log strength"):
-        table.add_column(name)
-    for place, one in enumerate(ranking["models"], 1):
-        rates = estimate(one["expected_win_rate"], share=True), estimate(one["log_strength"])
-        table.add_row(str(place), one["model"], *rates)
-    return table
+    rows = [
+        (str(place), one["model"], estimate(one["expected_win_rate"], share=True), estimate(one["log_strength"]))
+        for place, one in enumerate(ranking["models"], 1)
+    ]
+    return _table("Ranking", ("#", "model", "expected win rate", "log strength"), rows)

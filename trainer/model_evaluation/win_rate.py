@@ -7,6 +7,9 @@ from scipy.stats import binomtest
 from model_evaluation.interval import RESAMPLES, bca, wilson
 from model_evaluation.statistic import Interval, PValue, Statistic
 
+FEWEST_FOR_BCA = 10
+"""Below this, resamples of so few prompts are too alike: BCa covers less than it says, Wilson does not."""
+
 
 class WinRate(Statistic):
     """(W + ½T) / N of model_a over prompts, from 0 to 1; a prompt compared several times counts with its mean."""
@@ -20,7 +23,7 @@ class WinRate(Statistic):
     """Prompts without one; they are in none of the other numbers."""
     rate: float | None
     interval: Interval | None
-    """The one to read: BCa, or Wilson where BCa does not exist or has too few prompts."""
+    """The one to read: BCa, or Wilson where BCa does not exist or has fewer than FEWEST_FOR_BCA prompts."""
     wilson: Interval | None
     sign_test: PValue
     reason: str | None = None
@@ -60,4 +63,6 @@ def _interval(values: Sequence[float], seed: int, resamples: int) -> tuple[Inter
         return None, "no complete comparison"
     if len(set(values)) == 1:
         return None, "all outcomes are equal: the bootstrap has nothing to resample, Wilson alone"
+    if len(values) < FEWEST_FOR_BCA:
+        return None, f"fewer prompts than the {FEWEST_FOR_BCA} that the bootstrap needs: Wilson alone"
     return bca(values, seed, resamples), None
