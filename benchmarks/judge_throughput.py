@@ -30,8 +30,8 @@ from provider import CONCURRENCY, LATENCY_S, Provider, provider
 from guerdon.judge_client import AsyncJudgeClient, JudgeClient
 from guerdon.judge_messages import CompareRequest, CompareResponse, Comparison, Winner
 from judge_server.judges import Judge
-from judge_server.rendering import compare_turns
-from judge_server.schemas import compare_schema
+from judge_server.judgment.rendering import compare_turns
+from judge_server.judgment.schemas import compare_schema
 
 REPETITIONS = 3
 COMPARISONS, LIMITED = 1000, 200

@@ -51,7 +51,7 @@ def test_the_api_process_loads_no_torch() -> None:
 
 
 def test_the_judge_server_loads_no_torch_and_no_transformers() -> None:
-    assert loaded_by("import judge_server.app, judge_server.calls") & {"torch", "transformers", "numpy"} == set()
+    assert loaded_by("import judge_server.app, judge_server.calls.calls") & {"torch", "transformers", "numpy"} == set()
 
 
 def test_guerdon_imports_only_pydantic_and_httpx() -> None:

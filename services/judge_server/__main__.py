@@ -8,7 +8,7 @@ from http_face import log_lines, tracing
 from http_face.drain import Server
 from judge_server import judges
 from judge_server.app import create_app
-from judge_server.calls import Calls
+from judge_server.calls.calls import Calls
 from judge_server.settings import Settings
 
 KEEP_ALIVE_S = 75

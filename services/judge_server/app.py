@@ -32,15 +32,15 @@ from http_face.refusals import REFUSALS
 from http_face.refused import Refused, Unavailable
 from http_face.request_log import RequestLog, note
 from http_face.strict_json import StrictJsonRoute
-from judge_server import judgments
+from judge_server import responses
 from judge_server.admission import Admission
 from judge_server.bearer import Bearer
-from judge_server.calls import Calls
+from judge_server.calls.calls import Calls
 from judge_server.judges import Judge, Judges
-from judge_server.ledger_thread import LedgerUnavailable
+from judge_server.judgment.rendering import prompt_version
+from judge_server.ledger.thread import LedgerUnavailable
 from judge_server.llm import Asker, CallFailed
 from judge_server.metrics import show_budgets
-from judge_server.rendering import prompt_version
 from judge_server.settings import Settings
 
 log = logging.getLogger("guerdon.judge")
@@ -106,8 +106,8 @@ async def compare(request: Request, body: CompareRequest) -> Response:
     """
     state, judge = request.app.state, _judge(request.app.state.judges, body.judge)
     note(items=len(body.comparisons), judge=judge.name, run=body.run)
-    with state.admission.promised(len(body.comparisons) * judgments.calls_each(body)) as promise:
-        answer = await unless_gone(request, judgments.compared(_asker(state, judge, body), judge, body, promise))
+    with state.admission.promised(len(body.comparisons) * responses.calls_each(body)) as promise:
+        answer = await unless_gone(request, responses.compared(_asker(state, judge, body), judge, body, promise))
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
@@ -125,8 +125,8 @@ async def grade(request: Request, body: GradeRequest) -> Response:
     """
     state, judge = request.app.state, _judge(request.app.state.judges, body.judge)
     note(items=len(body.answers), judge=judge.name, run=body.run)
-    with state.admission.promised(len(body.answers) * judgments.calls_each(body)) as promise:
-        answer = await unless_gone(request, judgments.graded(_asker(state, judge, body), judge, body, promise))
+    with state.admission.promised(len(body.answers) * responses.calls_each(body)) as promise:
+        answer = await unless_gone(request, responses.graded(_asker(state, judge, body), judge, body, promise))
     return Response(answer.model_dump_json(), media_type="application/json")
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import orjson
 from sqlalchemy import Engine, create_engine, select
 
-from judge_server.ledger_database import address
-from judge_server.ledger_tables import calls
+from judge_server.ledger.database import address
+from judge_server.ledger.tables import calls
 
 USAGE = "usage: python -m judge_server.recording LEDGER [JUDGE] > replies.jsonl   (a SQLite file or a database's URL)"
 

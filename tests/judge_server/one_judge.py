@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.judge_messages import Allowance
-from judge_server.calls import Calls
+from judge_server.calls.calls import Calls
 from judge_server.judges import Judge, Judges, Prices
 from judge_server.llm import Call, CallFailed, Outcome, Reply
 from judge_server.settings import Settings

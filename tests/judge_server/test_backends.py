@@ -15,11 +15,11 @@ from tests.judge_server.loopback import Behaviour, Loopback, completion, error
 from tests.judge_server.one_judge import judge, question
 
 from judge_server.backends import connect, kinds
-from judge_server.cache_key import prompt_hash
+from judge_server.calls.cache_key import prompt_hash
+from judge_server.calls.retry import backoff_s, wait_s
 from judge_server.judges import ConfigError, Judge
 from judge_server.llm import Call, CallFailed, Reply, TokenLogprob
-from judge_server.provider_errors import retry_after_s
-from judge_server.retry import backoff_s, wait_s
+from judge_server.provider.provider_errors import retry_after_s
 
 KINDS = ["openai", "openai_compatible", "together"]
 SECRET = "sk-very-secret-0123456789"
@@ -150,8 +150,8 @@ def test_reasoning_is_kept_apart_from_content(loopback: Loopback, kind: str) -> 
 
 @given(st.binary(max_size=60) | st.recursive(st.none() | st.text() | st.floats(), st.lists).map(str).map(str.encode))
 def test_no_answer_breaks_its_reader(content: bytes) -> None:
-    from judge_server.chat_answer import read_answer
-    from judge_server.provider_errors import Place
+    from judge_server.provider.chat_answer import read_answer
+    from judge_server.provider.provider_errors import Place
 
     with pytest.raises(CallFailed):
         read_answer(content, Place("j", "url", "m", None, None), question())

@@ -18,12 +18,12 @@ from tests.judge_server.loopback import Behaviour, Loopback
 from tests.judge_server.one_judge import PRICES, judge, opened, question
 
 from guerdon.judge_messages import Allowance
-from judge_server.accounts import Account, Amount, Hold, Limit, LocalBooks, Standing
-from judge_server.budget import most
+from judge_server.budget.accounts import Account, Amount, Hold, Limit, LocalBooks, Standing
+from judge_server.budget.budget import most
+from judge_server.budget.shared_accounts import SharedBooks
 from judge_server.judges import Prices
-from judge_server.ledger import Sums
+from judge_server.ledger.ledger import Sums
 from judge_server.redis_scripts import Scripts
-from judge_server.shared_accounts import SharedBooks
 
 
 def random_costs(loopback: Loopback, seed: int = 0) -> None:
@@ -215,7 +215,7 @@ def test_the_greatest_amounts_can_be_counted(loopback: Loopback, tmp_path: Path)
 def test_runs_that_nobody_uses_are_forgotten_and_known_again_from_the_ledger(
     loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("judge_server.accounts.MOST_IDLE", 2)
+    monkeypatch.setattr("judge_server.budget.accounts.MOST_IDLE", 2)
 
     async def go() -> None:
         async with opened(judge(loopback.url, run_budget=Allowance(tokens=170)), tmp_path) as calls:

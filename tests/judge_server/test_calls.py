@@ -10,7 +10,7 @@ from tests.judge_server.loopback import NO_QUOTA, Behaviour, Loopback, completio
 from tests.judge_server.one_judge import Opened, judge, opened, question
 
 from guerdon.judge_messages import Budget
-from judge_server.gate import Gate
+from judge_server.calls.gate import Gate
 from judge_server.llm import CallFailed, Outcome
 
 FAULTS: dict[str, tuple[Behaviour, str]] = {
@@ -165,7 +165,7 @@ def test_the_deadline_ends_a_hanging_call(loopback: Loopback, tmp_path: Path) ->
 def test_a_caller_who_hangs_up_leaves_nothing_reserved(
     loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("judge_server.calls.FINISH_S", 0.1)
+    monkeypatch.setattr("judge_server.calls.calls.FINISH_S", 0.1)
     loopback.behave = lambda _body, _number: Behaviour(hang=True)
 
     async def main() -> Budget:
@@ -351,7 +351,7 @@ def test_a_closed_gate_opens_when_the_server_said() -> None:
 def test_a_call_that_nobody_waits_for_is_counted_and_given_up_in_time(
     loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("judge_server.calls.FINISH_S", 0.2)
+    monkeypatch.setattr("judge_server.calls.calls.FINISH_S", 0.2)
     loopback.behave = lambda body, _number: Behaviour(hang="hang" in str(body["messages"]))
 
     async def work(calls: Opened) -> None:

@@ -15,8 +15,8 @@ from tests.judge_server.one_judge import judge, opened
 
 from guerdon.judge_messages import CompareRequest, Comparison, Verdict
 from guerdon.messages import ChatMessage, Text
-from judge_server.comparison import compare
 from judge_server.judges import Judge
+from judge_server.judgment.comparison import compare
 from judge_server.llm import Call, CallFailed, Outcome, Reading, Reply, TokenLogprob
 
 JUDGE = Judge(name="j", kind="openai", model="m", seed=7, max_tokens=99, temperature=0.5, top_p=0.8)

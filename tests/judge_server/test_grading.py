@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from guerdon.judge_messages import Criterion, Grade, GradedAnswer, GradeRequest
 from guerdon.messages import ChatMessage
-from judge_server.grading import grade
 from judge_server.judges import Judge
+from judge_server.judgment.grading import grade
 from judge_server.llm import Call, CallFailed, Outcome, Reading, Reply, TokenLogprob
 
 JUDGE = Judge(name="j", kind="openai", model="m", seed=None)

@@ -16,8 +16,8 @@ from http_face.refused import Unavailable
 from judge_server.admission import Admission
 from judge_server.bearer import Bearer
 from judge_server.judges import Judge
-from judge_server.judgments import calls_each, compared, graded
 from judge_server.llm import Call, CallFailed, Outcome, Reading, Reply
+from judge_server.responses import calls_each, compared, graded
 
 JUDGE = Judge(name="test", kind="openai", model="test-1")
 VERDICT = Reply(json.dumps({"explanation": "", "score_a": 1, "score_b": 2, "winner": "B"}), finish="stop")

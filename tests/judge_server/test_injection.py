@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from guerdon.judge_messages import CompareRequest, Comparison, GradedAnswer, GradeRequest
-from judge_server.comparison import compare
-from judge_server.grading import grade
 from judge_server.judges import Judge
+from judge_server.judgment.comparison import compare
+from judge_server.judgment.grading import grade
+from judge_server.judgment.thoughts import without_thoughts
 from judge_server.llm import Call, CallFailed, Outcome, Reading, Reply
-from judge_server.thoughts import without_thoughts
 
 INJECTIONS: list[str] = json.loads((Path(__file__).parent / "injections.json").read_text(encoding="utf-8"))
 GOOD = "The good answer (mark 5be1)."

@@ -20,11 +20,11 @@ from tests.judge_server.loopback import Behaviour, Loopback
 from tests.judge_server.one_judge import judge, opened, question
 
 from judge_server.judges import ConfigError
-from judge_server.ledger import FIND, FINISH, INSERT, EndedCall, Ledger, SentCall
-from judge_server.ledger_tables import calls as table
-from judge_server.ledger_thread import LedgerThread, LedgerUnavailable
+from judge_server.ledger.ledger import FIND, FINISH, INSERT, EndedCall, Ledger, SentCall
+from judge_server.ledger.reply_json import dump, load
+from judge_server.ledger.tables import calls as table
+from judge_server.ledger.thread import LedgerThread, LedgerUnavailable
 from judge_server.llm import Reply, TokenLogprob
-from judge_server.reply_json import dump, load
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judge_server.judgment.logprob_score import Odds, expected_score, place, verdict_odds
+from judge_server.judgment.material import Material
+from judge_server.judgment.verdict import compared, graded
+from judge_server.judgment.verdict_values import COMPARED
 from judge_server.llm import Reply, TokenLogprob
-from judge_server.logprob_score import Odds, expected_score, place, verdict_odds
-from judge_server.material import Material
-from judge_server.verdict import compared, graded
-from judge_server.verdict_values import COMPARED
 
 Alternatives = dict[str, float]
 """Tokens in one place and their probabilities; the first one is the one that was written."""

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.judge_server.loopback import Loopback
 from tests.judge_server.one_judge import judge, opened, question
 
+from judge_server.limits.rate_limit import BURST_S, Bucket, LocalRates, RateLimit
+from judge_server.limits.shared_rate_limit import SharedRates
 from judge_server.llm import CallFailed
-from judge_server.rate_limit import BURST_S, Bucket, LocalRates, RateLimit
 from judge_server.redis_scripts import Scripts
-from judge_server.shared_rate_limit import SharedRates
 
 arrivals = st.lists(st.tuples(st.floats(0, 20), st.floats(0, 50)), min_size=1, max_size=60)
 """(seconds since the one before, amount)"""

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guerdon.judge_messages import Reconciliation, Winner
-from judge_server.logprob_score import Odds
-from judge_server.reconciliation import CLIP, Look, likeliest, reconciled
+from judge_server.judgment.logprob_score import Odds
+from judge_server.judgment.reconciliation import CLIP, Look, likeliest, reconciled
 
 MIRROR: dict[Winner, Winner] = {"a": "b", "b": "a", "tie": "tie"}
 RULES: list[Reconciliation] = ["agree", "average", "logit"]

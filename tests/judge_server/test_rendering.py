@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from guerdon.judge_messages import Criterion
 from guerdon.messages import ChatMessage
-from judge_server.grading import QUALITY
 from judge_server.judges import Judge
-from judge_server.rendering import compare_turns, encoded, grade_turns, is_blank, prompt_version
-from judge_server.schemas import compare_schema, grade_schema
-from judge_server.thoughts import thoughts_end, without_thoughts
+from judge_server.judgment.grading import QUALITY
+from judge_server.judgment.rendering import compare_turns, encoded, grade_turns, is_blank, prompt_version
+from judge_server.judgment.schemas import compare_schema, grade_schema
+from judge_server.judgment.thoughts import thoughts_end, without_thoughts
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates too: JSON bodies can hold them
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge_server.json_objects import objects
+from judge_server.judgment.json_objects import objects
+from judge_server.judgment.material import Material
+from judge_server.judgment.verdict import compared, graded
+from judge_server.judgment.verdict_values import COMPARED
+from judge_server.ledger.reply_json import dump, load
 from judge_server.llm import CallFailed, Reply, TokenLogprob
-from judge_server.material import Material
-from judge_server.reply_json import dump, load
-from judge_server.verdict import compared, graded
-from judge_server.verdict_values import COMPARED
 
 VERDICT = {"explanation": "B is right.", "score_a": 3, "score_b": 8, "winner": "B"}
 TEXT = json.dumps(VERDICT)
@@ -310,7 +310,7 @@ def test_a_number_with_a_megabyte_of_blanks_is_refused_in_linear_time() -> None:
 
 
 SEARCH = """
-from judge_server.json_objects import objects
+from judge_server.judgment.json_objects import objects
 for unit in ('{"":b}', '{"a":"{}","b":bad}'):
     assert not any("b" in found.values for found in objects(unit * (4_000_000 // len(unit))))
 """

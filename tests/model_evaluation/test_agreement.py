@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, cohen_kappa_score
 
-from model_evaluation.agreement import agree
-from model_evaluation.label import Label, LabelledComparison, LabelledGrade
-from model_evaluation.outcome import Order, Winner
+from model_evaluation.statistics.agreement import agree
+from model_evaluation.statistics.label import Label, LabelledComparison, LabelledGrade
+from model_evaluation.statistics.outcome import Order, Winner
 
 pytestmark = pytest.mark.filterwarnings("error")
 

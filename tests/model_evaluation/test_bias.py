@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_evaluation.bias import bias, longer_wins
-from model_evaluation.family import families, same_family
-from model_evaluation.outcome import Order, Prompt
-from model_evaluation.position import position_bias
-from model_evaluation.verbosity import verbosity
+from model_evaluation.statistics.bias import bias, longer_wins
+from model_evaluation.statistics.family import families, same_family
+from model_evaluation.statistics.outcome import Order, Prompt
+from model_evaluation.statistics.position import position_bias
+from model_evaluation.statistics.verbosity import verbosity
 
 pytestmark = pytest.mark.filterwarnings("error")
 

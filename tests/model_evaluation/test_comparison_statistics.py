@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from model_evaluation.comparison_statistics import ComparisonStatistics, compare
-from model_evaluation.interval import wilson
-from model_evaluation.outcome import VALUE, Order, Outcome, Winner, prompts
-from model_evaluation.statistic import Interval
-from model_evaluation.win_rate import WinRate, win_rate
+from model_evaluation.statistics.comparison_statistics import ComparisonStatistics, compare
+from model_evaluation.statistics.interval import wilson
+from model_evaluation.statistics.outcome import VALUE, Order, Outcome, Winner, prompts
+from model_evaluation.statistics.statistic import Interval
+from model_evaluation.statistics.win_rate import WinRate, win_rate
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -138,8 +138,8 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process_and_another_seed_
     rng = random.Random(0)
     rows = [replace(judged_twice(rng, n, 0.6, 0.5), score_a=rng.randint(0, 10), score_b=5) for n in range(30)]
     code = (
-        "import sys; from pydantic import TypeAdapter; from model_evaluation.outcome import Outcome;"
-        "from model_evaluation.comparison_statistics import compare;"
+        "import sys; from pydantic import TypeAdapter; from model_evaluation.statistics.outcome import Outcome;"
+        "from model_evaluation.statistics.comparison_statistics import compare;"
         "print(compare(TypeAdapter(list[Outcome]).validate_json(sys.stdin.read()), 7).model_dump_json(), end='')"
     )
     given_rows = TypeAdapter(list[Outcome]).dump_json(rows)

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from guerdon.cli import main
-from model_evaluation import contestant, generation
-from model_evaluation.checkpoint import Checkpoint, located
-from model_evaluation.completion import Completion
-from model_evaluation.endpoint import Endpoint
+from model_evaluation.answers import contestant, generation
+from model_evaluation.answers.checkpoint import Checkpoint, located
+from model_evaluation.answers.completion import Completion
+from model_evaluation.answers.endpoint import Endpoint
+from model_evaluation.answers.sampling import Sampling
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.prompts import Prompt, parsed
-from model_evaluation.sampling import Sampling
 
 SAMPLING = Sampling(seed=1, temperature=1.0, top_p=0.95, max_tokens=12)
 PROMPTS = [parsed(text, "") for text in ("one", "two and more words", "three?", "a fourth prompt of some length")]
@@ -34,7 +34,7 @@ def texts(completions: list[Completion]) -> list[str | None]:
 
 @pytest.fixture(scope="module")
 def model(tiny_policy: Path) -> Iterator[Any]:
-    from model_evaluation.language_model import LanguageModel
+    from model_evaluation.answers.language_model import LanguageModel
 
     with LanguageModel("tiny", Checkpoint(str(tiny_policy))) as loaded:
         yield loaded
@@ -76,7 +76,7 @@ def test_a_nucleus_of_one_token_is_greedy(model: Any) -> None:
 def test_draws_follow_the_models_probabilities() -> None:
     import torch
 
-    from model_evaluation.drawing import NucleusDrawing
+    from model_evaluation.answers.drawing import NucleusDrawing
 
     shares = torch.tensor([0.5, 0.3, 0.15, 0.05])
     rows = shares.log().repeat(4000, 1)
@@ -288,7 +288,7 @@ def test_half_a_surrogate_pair_in_an_answer_becomes_a_question_mark(chat: ChatSe
 
 
 def test_an_endpoint_that_takes_no_connection_is_told_from_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model_evaluation.endpoint.CONNECT_S", 0.3)
+    monkeypatch.setattr("model_evaluation.answers.endpoint.CONNECT_S", 0.3)
     with socket.socket() as listening, socket.socket() as first:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_evaluation import prompts, row_file
-from model_evaluation.completion import visible
+from model_evaluation.answers.completion import visible
+from model_evaluation.answers.sampling import cut
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.sampling import cut
 
 MT_BENCH = Path(__file__).parents[3] / "shared" / "data" / "mt_bench_questions.jsonl"
 CHAT = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}, {"role": "user", "content": "so?"}]

@@ -9,10 +9,10 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_evaluation.comparison_statistics import compare
-from model_evaluation.holm import holm
-from model_evaluation.outcome import Outcome, Winner
-from model_evaluation.ranking import Ranking, rank
+from model_evaluation.statistics.comparison_statistics import compare
+from model_evaluation.statistics.holm import holm
+from model_evaluation.statistics.outcome import Outcome, Winner
+from model_evaluation.statistics.ranking import Ranking, rank
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from guerdon.judge_messages import Budget, JudgeInfo, OrderVerdict, Side, Verdict
-from model_evaluation import charts, comparison_report, figure, page, terminal
-from model_evaluation.comparison_report import Setting
-from model_evaluation.completion import Completion
-from model_evaluation.contestant import Contestant
-from model_evaluation.generation import Answers
+from model_evaluation.answers.completion import Completion
+from model_evaluation.answers.contestant import Contestant
+from model_evaluation.answers.generation import Answers
+from model_evaluation.answers.sampling import Sampling
 from model_evaluation.judging import Judged, games
 from model_evaluation.prompts import Prompt
-from model_evaluation.samples import samples
-from model_evaluation.sampling import Sampling
+from model_evaluation.report import charts, comparison_report, figure, page, terminal
+from model_evaluation.report.comparison_report import Setting
+from model_evaluation.report.samples import samples
 
 SIDES: tuple[Side, Side] = ("a", "b")
 NAMES = ["run[/b]x", "a$\\frac$b", "_hidden :smile:"]

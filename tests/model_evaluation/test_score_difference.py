@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_evaluation.score_difference import score_difference
+from model_evaluation.statistics.score_difference import score_difference
 
 pytestmark = pytest.mark.filterwarnings("error")
 

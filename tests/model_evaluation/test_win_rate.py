@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, bootstrap
 
-from model_evaluation.detectable_effect import detectable_effect, prompts_needed
-from model_evaluation.win_rate import FEWEST_FOR_BCA, win_rate
+from model_evaluation.statistics.detectable_effect import detectable_effect, prompts_needed
+from model_evaluation.statistics.win_rate import FEWEST_FOR_BCA, win_rate
 
 pytestmark = pytest.mark.filterwarnings("error")
 

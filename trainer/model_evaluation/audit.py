@@ -10,20 +10,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from guerdon.judge_messages import Comparison, Criterion, Grade, OrderVerdict, Verdict
-from model_evaluation import grading, judge_options, manifest, page, prompts, results_folder, row_file
-from model_evaluation.agreement import Agreement, agree
-from model_evaluation.completion import visible
+from model_evaluation import grading, judge_options, prompts, results_folder, row_file
+from model_evaluation.answers.completion import visible
 from model_evaluation.content_key import content_key
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.exit_status import INCOMPLETE
-from model_evaluation.figure import estimate, money, number, percent
 from model_evaluation.journal import Journal
 from model_evaluation.judge import Judge, budget
 from model_evaluation.judging import compared, orders
-from model_evaluation.label import Label, LabelledComparison, LabelledGrade
-from model_evaluation.outcome import Winner
+from model_evaluation.report import manifest, page
+from model_evaluation.report.figure import estimate, money, number, percent
 from model_evaluation.row_file import Row
 from model_evaluation.spending import spending
+from model_evaluation.statistics.agreement import Agreement, agree
+from model_evaluation.statistics.label import Label, LabelledComparison, LabelledGrade
+from model_evaluation.statistics.outcome import Winner
 
 Rows = list[tuple[str, str, str]]
 LLMBAR = {"input": "prompt", "output_1": "answer_a", "output_2": "answer_b", "label": "label"}

@@ -8,16 +8,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_evaluation import contestant, judge_options, results_folder
+from model_evaluation import judge_options, results_folder
 from model_evaluation import prompts as prompt_source
-from model_evaluation.checkpoint import located
+from model_evaluation.answers import contestant
+from model_evaluation.answers.checkpoint import located
+from model_evaluation.answers.contestant import Contestant
+from model_evaluation.answers.sampling import Sampling
 from model_evaluation.content_key import content_key
-from model_evaluation.contestant import Contestant
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.exit_status import INCOMPLETE
 from model_evaluation.judge_options import positive
 from model_evaluation.prompts import Prompt
-from model_evaluation.sampling import Sampling
 
 VERDICTS = "verdicts.jsonl"
 
@@ -135,8 +136,10 @@ def run(options: argparse.Namespace, contestants: Sequence[Contestant], prompts:
     # Statistics and charts only now: --help and mistakes are answered without them.
     from rich.console import Console
 
-    from model_evaluation import comparison_report, cost_estimate, generation, judge, judging, page, spending, terminal
+    from model_evaluation import cost_estimate, judge, judging, spending
+    from model_evaluation.answers import generation
     from model_evaluation.journal import Journal
+    from model_evaluation.report import comparison_report, page, terminal
 
     info = judge_options.asked(options, url)
     if info.warning:
@@ -194,7 +197,7 @@ def tags(text: str) -> tuple[str, ...]:
 
 def _common(files: Sequence[str]) -> list[Prompt]:
     """Return the prompts that every file of outputs answers."""
-    from model_evaluation import model_outputs
+    from model_evaluation.answers import model_outputs
 
     known = [{prompt.turns for prompt in model_outputs.prompts(file)} for file in files[1:]]
     return [prompt for prompt in model_outputs.prompts(files[0]) if all(prompt.turns in some for some in known)]

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from guerdon.judge_messages import JudgeInfo
-from model_evaluation.completion import Completion
+from model_evaluation.answers.completion import Completion
+from model_evaluation.answers.sampling import Sampling
 from model_evaluation.journal import Journal
 from model_evaluation.judge import Judge
 from model_evaluation.judging import Judged, verdict_key
 from model_evaluation.prompts import Prompt
-from model_evaluation.sampling import Sampling
 
 CHARACTERS_PER_TOKEN = 3.5
 """Of English prose; code and other scripts have fewer."""

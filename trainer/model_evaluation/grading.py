@@ -12,14 +12,15 @@ from rich.table import Table
 
 from guerdon.judge_client import AsyncJudgeClient
 from guerdon.judge_messages import Criterion, Grade, GradedAnswer, GradeRequest
-from model_evaluation import judge_options, manifest, prompts, results_folder, row_file
+from model_evaluation import judge_options, prompts, results_folder, row_file
 from model_evaluation.content_key import content_key
 from model_evaluation.exit_status import INCOMPLETE
-from model_evaluation.figure import money, number
 from model_evaluation.journal import Journal
 from model_evaluation.judge import DEADLINE_S, Judge, answered, budget
-from model_evaluation.score_difference import distribution
+from model_evaluation.report import manifest
+from model_evaluation.report.figure import money, number
 from model_evaluation.spending import spending
+from model_evaluation.statistics.score_difference import distribution
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,9 +1,9 @@
 """OpenAI's own models."""
 
-from judge_server.chat_completions import ChatCompletions
 from judge_server.judges import Judge
 from judge_server.llm import Backend
-from judge_server.openai_client import open_clients
+from judge_server.provider.chat_completions import ChatCompletions
+from judge_server.provider.openai_client import open_clients
 
 ADDRESS = "https://api.openai.com/v1"
 IMPLIED = {"temperature": 1.0, "top_p": 1.0}

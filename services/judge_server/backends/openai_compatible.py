@@ -1,9 +1,9 @@
 """Any server that speaks OpenAI's chat completions: vLLM, llama.cpp, SGLang, Ollama, gateways, …"""
 
-from judge_server.chat_completions import ChatCompletions
 from judge_server.judges import ConfigError, Judge
 from judge_server.llm import Backend
-from judge_server.openai_client import open_clients
+from judge_server.provider.chat_completions import ChatCompletions
+from judge_server.provider.openai_client import open_clients
 
 
 def connect(judge: Judge) -> Backend:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from judge_server.chat_completions import CONNECT_S, ChatCompletions, is_local
-from judge_server.clients import EACH, Clients
 from judge_server.judges import ConfigError, Judge
 from judge_server.llm import Backend
+from judge_server.provider.chat_completions import CONNECT_S, ChatCompletions, is_local
+from judge_server.provider.clients import EACH, Clients
 
 if TYPE_CHECKING:
     from together import AsyncTogether

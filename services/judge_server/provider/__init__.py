@@ -1,0 +1,1 @@
+"""What the backends have in common: clients, bodies, answers and errors of chat completions."""

@@ -1,0 +1,1 @@
+"""Where the answers come from: local models, endpoints, files."""

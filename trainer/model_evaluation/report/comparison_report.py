@@ -1,0 +1,187 @@
+"""Everything that a comparison found, as one JSON value from which page and terminal are drawn.
+
+It depends on completions and verdicts alone: a comparison that was killed and run again gives the same bytes as one
+that was not. What it cost is read from the judge server's books, which know every call that was ever paid for it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from guerdon.judge_messages import Budget, JudgeInfo
+from model_evaluation.answers import tag_format
+from model_evaluation.answers.generation import Answers
+from model_evaluation.answers.sampling import Sampling
+from model_evaluation.content_key import content_key
+from model_evaluation.judging import RECONCILE, Judged
+from model_evaluation.prompts import Prompt
+from model_evaluation.report import manifest
+from model_evaluation.report.samples import samples
+from model_evaluation.spending import spending
+from model_evaluation.statistics import comparison_statistics
+from model_evaluation.statistics.comparison_statistics import ComparisonStatistics
+from model_evaluation.statistics.family import same_family
+from model_evaluation.statistics.outcome import Outcome
+from model_evaluation.statistics.ranking import corrected, rank
+from model_evaluation.statistics.score_difference import distribution
+
+FORMAT = 1
+UNSTEADY = 0.5
+"""A share of prompts with the same verdict in both orders below which the reader is warned."""
+MANY_CUT_OFF = 0.1
+"""A share of answers that ran into max_tokens above which the reader is warned."""
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a comparison was asked for."""
+
+    prompts_source: str
+    prompts: Sequence[Prompt]
+    sampling: Sampling
+    judge: JudgeInfo
+    run: str
+    criteria: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+def report(setting: Setting, answers: Sequence[Answers], games: Sequence[Judged], budget: Budget | None) -> Report:
+    """Compute all numbers of a comparison of two models or more."""
+    outcomes = [game.outcome for game in games]
+    described = _described(setting.judge.model, answers)
+    statistics = _pairs(outcomes, setting, described)
+    ranking = rank(outcomes, setting.sampling.seed) if len(statistics) > 1 else None
+    pairs = corrected(statistics, ranking) if ranking else statistics
+    models = [_model(one, setting, outcomes) for one in answers]
+    failures = _failures(answers, games, outcomes)
+    warnings = _warnings(setting, answers, models, failures, len(games))
+    return {
+        "format": FORMAT,
+        "headlines": [pair.verdict for pair in pairs],
+        "warnings": [*warnings, *_kin(setting.judge.model, described), *_unsteady(pairs)],
+        "models": models,
+        "pairs": [one.model_dump(mode="json") for one in pairs],
+        "ranking": ranking.model_dump(mode="json") if ranking else None,
+        "comparisons": len(games),
+        "failures": failures,
+        "usage": spending(budget, sum(len(game.verdict.orders) for game in games if game.verdict)),
+        "samples": samples(setting.prompts, answers, games),
+        "manifest": _manifest(setting, answers),
+    }
+
+
+def _pairs(outcomes: Sequence[Outcome], setting: Setting, described: Mapping[str, str]) -> list[ComparisonStatistics]:
+    by_pair: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    for one in outcomes:
+        by_pair[one.model_a, one.model_b].append(one)
+    seed, judge = setting.sampling.seed, setting.judge.model
+    return [comparison_statistics.compare(some, seed, judge=judge, described=described) for some in by_pair.values()]
+
+
+def _described(judge: str, answers: Sequence[Answers]) -> dict[str, str]:
+    """Return by what each model is known to be kin to the judge: its name in the report, or what was asked for."""
+    contestants = [one.contestant for one in answers]
+    return {
+        one.name: next((text for text in (one.name, one.described) if same_family(judge, [text])), one.name)
+        for one in contestants
+    }
+
+
+def _model(answers: Answers, setting: Setting, outcomes: Sequence[Outcome]) -> Report:
+    there = [one for one in answers.completions if one.text is not None]
+    tokens = [one.tokens for one in there if one.tokens is not None]
+    name = answers.contestant.name
+    return {
+        "name": name,
+        "kind": answers.contestant.kind,
+        "source": answers.facts.get("source") or answers.facts.get("url") or answers.facts.get("file"),
+        "answers": len(there),
+        "prompts": len(answers.completions),
+        "cut_off": sum(one.finish == "length" for one in there),
+        "empty": sum(not one.text for one in there),
+        "mean_characters": distribution([one.length for one in there]).mean,
+        "mean_tokens": distribution(tokens).mean,
+        "scores": distribution(_scores(name, outcomes)).model_dump(mode="json"),
+        "tags_kept": tag_format.kept(setting.tags, there).model_dump(mode="json") if setting.tags else None,
+    }
+
+
+def _scores(name: str, outcomes: Sequence[Outcome]) -> list[float]:
+    """Return the model's mean score of each prompt, over its opponents."""
+    by_prompt: dict[str, list[float]] = defaultdict(list)
+    for one in outcomes:
+        score = one.score_a if one.model_a == name else one.score_b if one.model_b == name else None
+        if score is not None:
+            by_prompt[one.prompt_id].append(score)
+    return [sum(scores) / len(scores) for scores in by_prompt.values()]
+
+
+def _failures(answers: Sequence[Answers], games: Sequence[Judged], outcomes: Sequence[Outcome]) -> Report:
+    completions = Counter(one.status for some in answers for one in some.completions if one.status != "ok")
+    asked = [outcome for game, outcome in zip(games, outcomes, strict=True) if game.failed is None]
+    verdicts = Counter(one.status for one in asked if one.winner is None)
+    return {"completions": dict(sorted(completions.items())), "verdicts": dict(sorted(verdicts.items()))}
+
+
+def _warnings(
+    setting: Setting, answers: Sequence[Answers], models: Sequence[Report], failures: Report, games: int
+) -> list[str]:
+    found: list[str] = []
+    if setting.judge.warning:
+        found.append(f"The judge {setting.judge.name} is not to be believed: {setting.judge.warning}.")
+    failed: Mapping[str, int] = failures["verdicts"]
+    if spent := failed.get("judge_budget", 0):
+        found.append(
+            f"Partial: the budget ended before {spent} of {games} comparisons were judged. The numbers are those of "
+            "the others; the same command with a higher --max-cost goes on."
+        )
+    if others := sum(failed.values()) - spent:
+        found.append(f"{others} of {games} comparisons failed at the judge; the same command tries them again.")
+    if missing := sum(failures["completions"].values()):
+        found.append(f"{missing} completions failed; no verdict was asked for them.")
+    found += [
+        f"{one.contestant.name} has no chat template; it was asked in the plain one that ships."
+        for one in answers
+        if one.facts.get("own_chat_template") is False and setting.sampling.prompt_format == "chat"
+    ]
+    found += [
+        f"{one['cut_off']} of {one['answers']} answers of {one['name']} were cut off at {setting.sampling.max_tokens} "
+        "tokens."
+        for one in models
+        if one["cut_off"] > MANY_CUT_OFF * one["answers"]
+    ]
+    return found
+
+
+def _kin(judge: str, described: Mapping[str, str]) -> list[str]:
+    warning = same_family(judge, described.values())
+    return [f"{warning[0].upper()}{warning[1:]}."] if warning else []
+
+
+def _unsteady(statistics: Sequence[ComparisonStatistics]) -> list[str]:
+    """Say where a judge goes by the place of an answer more often than by its words."""
+    found = [(one, one.bias.position_consistency.value) for one in statistics]
+    return [
+        f"{one.model_a} against {one.model_b}: the judge says the same in both orders on {100 * steady:.0f}% of the "
+        "prompts only; it goes by the place of an answer more than by its words."
+        for one, steady in found
+        if steady is not None and steady < UNSTEADY
+    ]
+
+
+def _manifest(setting: Setting, answers: Sequence[Answers]) -> Report:
+    return {
+        "models": {one.contestant.name: one.facts for one in answers},
+        "prompts": {
+            "source": setting.prompts_source,
+            "number": len(setting.prompts),
+            "hash": content_key([one.id for one in setting.prompts]),
+        },
+        "sampling": setting.sampling.record(),
+        "judge": manifest.of_judge(setting.judge),
+        "judging": {"orders": "both", "reconcile": RECONCILE, "criteria": setting.criteria, "run": setting.run},
+        "tags": list(setting.tags),
+        "packages": manifest.packages(),
+    }

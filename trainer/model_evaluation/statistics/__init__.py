@@ -1,0 +1,1 @@
+"""What a judge's verdicts say and how sure one may be; libraries do the mathematics."""
