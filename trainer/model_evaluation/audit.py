@@ -19,7 +19,7 @@ from model_evaluation.journal import Journal
 from model_evaluation.judge import Judge, budget
 from model_evaluation.judging import compared, orders
 from model_evaluation.report import manifest, page
-from model_evaluation.report.figure import estimate, money, number, percent
+from model_evaluation.report.figure import asked, estimate, money, number, percent
 from model_evaluation.row_file import Row
 from model_evaluation.spending import spending
 from model_evaluation.statistics.agreement import Agreement, agree
@@ -96,9 +96,7 @@ def show(report: dict[str, Any], rows: Rows, console: Console) -> None:
         table.add_row(escape(name), escape(shown), escape(meaning))
     console.print(table)
     usage = report["usage"]
-    console.print(
-        f"The judge: {usage['calls']} calls, {number(usage['tokens'], 0)} tokens, {money(usage)}.", markup=False
-    )
+    console.print(f"The judge: {asked(usage)}, {number(usage['tokens'], 0)} tokens, {money(usage)}.", markup=False)
 
 
 def _verdicts(
