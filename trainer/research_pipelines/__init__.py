@@ -1,0 +1,1 @@
+"""Chains of guerdon's own commands, one file per research system."""
