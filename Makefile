@@ -9,8 +9,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-inp
 # in this order: what takes seconds first
 BENCHMARKS := import_time queue_overhead diversity kills scale overload logprob_preference judge_throughput critic_throughput demo_seeds
 
+SYSTEMS := sql-cot polychromic chat-quality elicitation recommender
+
+# whose schemas the manifests in k8s/ must satisfy
+KUBERNETES := 1.33.0 1.35.0 1.37.0
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint bench clean
+.PHONY: help install demo up test smoke lint bench clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,13 +31,24 @@ up: $(VENV)/.installed  ## run reward server, worker, Redis and judge server unt
 test: $(VENV)/.installed-dev  ## run the tests; ARGS='tests/local_stack -x'
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)  # ARGS="-n 0" for one at a time
 
-lint: $(VENV)/.installed-dev  ## check style, types, import directions, the Dockerfile and the compose files
+smoke: $(VENV)/.installed-dev  ## run every research system through all its stages, small; SYSTEMS='sql-cot'
+	@for name in $(SYSTEMS); do echo "== $$name"; rm -rf runs/$$name-smoke; \
+	  $(BIN)/guerdon pipeline $$name --size smoke || exit 1; done
+
+lint: $(VENV)/.installed-dev  ## check style, types, import directions, containers, manifests and shell scripts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.gpu.yml
+	$(BIN)/shellcheck -x .ci/run trainer/grpo_trainer/launch/slurm/*
+	@for place in k8s/base k8s/overlays/*; do echo "kustomize $$place"; \
+	  rendered=$$($(BIN)/kubectl kustomize $$place) || exit 1; \
+	  for version in $(KUBERNETES); do \
+	    printf '%s\n' "$$rendered" | $(BIN)/kubernetes-validate --strict --quiet -k $$version - || exit 1; \
+	  done; \
+	done
 
 bench: $(VENV)/.installed-dev  ## measure what the README's performance figures come from; BENCHMARKS='scale overload'
 	for name in $(BENCHMARKS); do echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done

@@ -25,7 +25,45 @@ COMMANDS = {
         "model_evaluation.compare", "main", "compare models through a judge, with a report", "evaluation"
     ),
     "judge": Command("model_evaluation.judge_command", "main", "grade answers, or audit a judge", "evaluation"),
-    "sqlcot": Command("grpo_trainer.sql_cot.build", "main", "build the SQL-CoT dataset from a database", "trainer"),
+    "doctor": Command(
+        "grpo_trainer.doctor", "main", "say what would keep a run from starting, and what it costs", "trainer"
+    ),
+    "pipeline": Command("research_pipelines.pipeline", "main", "run a research system from data to report", "trainer"),
+    "collect": Command(
+        "preference_elicitation.collect", "main", "collect the prompts of the elicitation run", "trainer"
+    ),
+    "probe": Command(
+        "preference_elicitation.probe", "main", "let a saved policy ask its questions, and score them", "trainer"
+    ),
+    "chat": Command("preference_elicitation.chat", "main", "talk to a model", "trainer"),
+    "diversity": Command(
+        "model_evaluation.diversity", "main", "compare how varied models' completions are", "evaluation"
+    ),
+    "passk": Command("model_evaluation.passk", "main", "measure pass@k of models, without bias", "evaluation"),
+    "critic": Command(
+        "critic_trainer.critic_command", "main", "label replies, train a critic on them, examine it", "trainer"
+    ),
+    "recommender": Command(
+        "empathetic_recommender.recommender_command",
+        "main",
+        "data, metrics and a simulated user for recommenders",
+        "trainer",
+    ),
+    "reward-model": Command(
+        "reward_model_trainer.train", "main", "train a Bradley-Terry reward model on preferences", "trainer"
+    ),
+    "imputation": Command(
+        "grpo_trainer.imputation.report", "main", "report what reward imputation saved in runs", "evaluation"
+    ),
+    "small-model": Command(
+        "small_model.build", "main", "train a small language model from scratch on a corpus", "trainer"
+    ),
+    "openers": Command(
+        "grpo_trainer.openers.build", "main", "make the corpus and prompts of the polychromic proof", "trainer"
+    ),
+    "sqlcot": Command(
+        "grpo_trainer.sql_cot.sqlcot_command", "main", "rows of SQL and reasoning: build, evaluate, filter", "trainer"
+    ),
 }
 
 

@@ -1,11 +1,13 @@
 """What is said to and by the judge server: the messages of `v1/judge.proto` as pydantic models."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
 from guerdon.messages import MAX_DEADLINE_S, Message, Name, Status, Text
 
+Said = TypeVar("Said", bound=Message)
 Winner = Literal["a", "b", "tie"]
 Side = Literal["a", "b"]
 Orders = Literal["both", "ab", "ba"]
@@ -24,6 +26,19 @@ MAX_TOKENS = 2**53
 MAX_SAMPLES = 32
 MAX_JUDGMENTS = 1024
 """Comparisons or answers in one request."""
+
+
+def only_ok_carries(field: Literal["winner", "score"]) -> Callable[[Said], Said]:
+    """Return the check that status ok has a winner or score, and no other status has one."""
+
+    def check(said: Said) -> Said:
+        fields: dict[str, Any] = vars(said)
+        status, value = fields["status"], fields[field]
+        if (status == "ok") != (value is not None):
+            raise ValueError(f"status {status!r} with {field} {value!r}: only ok carries a {field}")
+        return said
+
+    return check
 
 
 class Allowance(Message):
@@ -97,11 +112,7 @@ class OrderVerdict(Message):
     cost: float = 0.0
     cached: bool = False
 
-    @model_validator(mode="after")
-    def _failure_is_never_a_verdict(self) -> Self:
-        if (self.status == "ok") != (self.winner is not None):
-            raise ValueError(f"status {self.status!r} with winner {self.winner!r}: only ok carries a winner")
-        return self
+    _failure_is_never_a_verdict = model_validator(mode="after")(only_ok_carries("winner"))
 
 
 class Verdict(Message):
@@ -129,11 +140,7 @@ class Verdict(Message):
     cost: float = 0.0
     cached: bool = False
 
-    @model_validator(mode="after")
-    def _incomplete_is_never_a_tie(self) -> Self:
-        if (self.status == "ok") != (self.winner is not None):
-            raise ValueError(f"status {self.status!r} with winner {self.winner!r}: only ok carries a winner")
-        return self
+    _incomplete_is_never_a_tie = model_validator(mode="after")(only_ok_carries("winner"))
 
 
 class JudgeUsage(Message):
@@ -215,11 +222,7 @@ class GradeSample(Message):
     cost: float = 0.0
     cached: bool = False
 
-    @model_validator(mode="after")
-    def _failure_is_never_a_number(self) -> Self:
-        if (self.status == "ok") != (self.score is not None):
-            raise ValueError(f"status {self.status!r} with score {self.score!r}: only ok carries a score")
-        return self
+    _failure_is_never_a_number = model_validator(mode="after")(only_ok_carries("score"))
 
 
 class Grade(Message):
@@ -242,11 +245,7 @@ class Grade(Message):
     cost: float = 0.0
     cached: bool = False
 
-    @model_validator(mode="after")
-    def _failure_is_never_a_number(self) -> Self:
-        if (self.status == "ok") != (self.score is not None):
-            raise ValueError(f"status {self.status!r} with score {self.score!r}: only ok carries a score")
-        return self
+    _failure_is_never_a_number = model_validator(mode="after")(only_ok_carries("score"))
 
 
 class GradeResponse(Message):

@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from guerdon.messages import Item, RewardScores
@@ -18,12 +18,15 @@ class StepScores:
         items: the N completions as they were sent.
         rewards: K lists of N scores, in the order of `weights`.
         seconds: how long the step waited for them.
+        asked: reward -> N, who of them it was asked to score; everyone where it is not in here. The others' scores
+            are null, and no failures.
     """
 
     weights: Mapping[str, float]
     items: list[Item]
     rewards: list[RewardScores]
     seconds: float
+    asked: Mapping[str, Sequence[bool]] = field(default_factory=dict)
 
     @cached_property
     def terms(self) -> list[list[float | None]]:
@@ -44,17 +47,39 @@ class StepScores:
     @cached_property
     def statuses(self) -> list[str]:
         """N statuses: ok, or the first failed term's as `reward: status`."""
-        names = [served.reward for served in self.rewards]
-        rows = zip(*(served.scores for served in self.rewards), strict=True)
         return [
-            next((f"{name}: {score.status}" for name, score in zip(names, row, strict=True) if not score.ok), "ok")
-            for row in rows
+            next(
+                (
+                    f"{served.reward}: {served.scores[index].status}"
+                    for served in self.rewards
+                    if self._failed(served, index)
+                ),
+                "ok",
+            )
+            for index in range(len(self.items))
         ]
+
+    @property
+    def failed(self) -> int:
+        """How many completions lack a score that was asked for."""
+        return sum(status != "ok" for status in self.statuses)
+
+    @property
+    def expected(self) -> int:
+        """How many completions can fail: as many as the reward that was asked for fewest was asked for."""
+        return min([len(self.items), *(sum(asked) for asked in self.asked.values())])
+
+    def _failed(self, served: RewardScores, index: int) -> bool:
+        asked = self.asked.get(served.reward)
+        return not served.scores[index].ok and (asked is None or asked[index])
 
     def commonest_failure(self) -> tuple[str, str, str]:
         """Return (reward, status, an error text of that status) of the most frequent failure; needs one to exist."""
         failures = Counter(
-            (served.reward, score.status) for served in self.rewards for score in served.scores if not score.ok
+            (served.reward, score.status)
+            for served in self.rewards
+            for index, score in enumerate(served.scores)
+            if self._failed(served, index)
         )
         (name, status), _ = failures.most_common(1)[0]
         scores = next(served.scores for served in self.rewards if served.reward == name)
@@ -62,7 +87,7 @@ class StepScores:
 
     def log_metrics(self, log_metric: Callable[[str, float], None], components: Iterable[tuple[str, str]]) -> None:
         """Report the failed share, the wait and every component's mean; the same keys whatever failed."""
-        log_metric("guerdon/failed_share", sum(value is None for value in self.values) / max(1, len(self.values)))
+        log_metric("guerdon/failed_share", self.failed / max(1, len(self.values)))
         log_metric("guerdon/reward_seconds", self.seconds)
         scores = {served.reward: served.scores for served in self.rewards}
         for name, component in components:

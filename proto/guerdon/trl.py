@@ -19,6 +19,10 @@ log = logging.getLogger("guerdon")
 CONTEXT_SKIPS = frozenset({"prompt", "completion", "completion_ids", "reference", "trainer_state", "environments"})
 
 
+NOT_ASKED = Score.failed("cancelled", "not asked for")
+"""Stands where a reward was not asked to score an item: no failure, and no number."""
+
+
 class TooManyFailed(RuntimeError):  # read as what happened
     """More of a step's completions failed than `max_failed_share` allows."""
 
@@ -74,6 +78,7 @@ class RemoteReward:
         self.attempt = attempt or own_attempt()
         self.deadline_s, self.max_failed_share = deadline_s, max_failed_share
         self.on_scores = on_scores
+        self.asked: dict[str, Sequence[bool]] = {}  # reward -> whom of the next call it scores; everyone if not here
         self._calls: Counter[str] = Counter()
         self._served: dict[str, RewardInfo] = dict(served or {})
         self._client: tuple[asyncio.AbstractEventLoop, AsyncRewardClient] | None = None
@@ -100,7 +105,7 @@ class RemoteReward:
         started = time.perf_counter()
         served = await self._served_scores(items)
         seconds = time.perf_counter() - started
-        step = StepScores(self.weights, items, served, seconds)
+        step = StepScores(self.weights, items, served, seconds, dict(self.asked))
         if log_metric is not None:
             step.log_metrics(log_metric, self._components())
         if log_extra is not None:
@@ -136,19 +141,39 @@ class RemoteReward:
         ]
 
     async def _served_scores(self, items: list[Item]) -> list[RewardScores]:
-        request = ScoreRequest(rewards=list(self.weights), items=items, run=self.run, deadline_s=self.deadline_s)
+        everyone = [True] * len(items)
+        parts: dict[tuple[bool, ...], list[str]] = {}  # rewards that score the same items share a request
+        for name in self.weights:
+            parts.setdefault(tuple(self.asked.get(name, everyone)), []).append(name)
+        answers = await asyncio.gather(*(self._part(names, items, asked) for asked, names in parts.items()))
+        by_name = {scores.reward: scores for answer in answers for scores in answer}
+        return [by_name[name] for name in self.weights]
+
+    async def _part(self, names: list[str], items: list[Item], asked: Sequence[bool]) -> list[RewardScores]:
+        """Return the scores of all items by these rewards, `NOT_ASKED` of those that are not asked for."""
+        sent = [item for item, wanted in zip(items, asked, strict=True) if wanted]
+        if not sent:
+            return [RewardScores(reward=name, version="", scores=[NOT_ASKED] * len(items)) for name in names]
+        found = await self._scored(names, sent)
+        for served in found:
+            scores = iter(served.scores)
+            served.scores = [next(scores) if wanted else NOT_ASKED for wanted in asked]
+        return found
+
+    async def _scored(self, names: list[str], items: list[Item]) -> list[RewardScores]:
+        request = ScoreRequest(rewards=names, items=items, run=self.run, deadline_s=self.deadline_s)
         client = await self._client_of_this_loop()
         try:
             await self._learn_what_is_served(client)
             return self._as_asked(request, (await client.score(request)).rewards)
         except Unreachable as error:
-            return self._lost(items, "timeout", error)
+            return self._lost(request, "timeout", error)
         except Unreadable as error:
-            return self._lost(items, "model_error", error)
+            return self._lost(request, "model_error", error)
 
-    def _lost(self, items: list[Item], status: Status, error: Exception) -> list[RewardScores]:
-        scores = [Score.failed(status, str(error)) for _ in items]
-        return [RewardScores(reward=name, version="", scores=scores) for name in self.weights]
+    def _lost(self, request: ScoreRequest, status: Status, error: Exception) -> list[RewardScores]:
+        scores = [Score.failed(status, str(error)) for _ in request.items]
+        return [RewardScores(reward=name, version="", scores=scores) for name in request.rewards]
 
     async def _client_of_this_loop(self) -> AsyncRewardClient:
         # Connections belong to the event loop that opened them: each trainer has its own, and so has each asyncio.run.
@@ -184,7 +209,7 @@ class RemoteReward:
         if set(by_name) != set(request.rewards) or any(len(s.scores) != len(request.items) for s in served):
             got = ", ".join(f"{scores.reward} ({len(scores.scores)} scores)" for scores in served)
             raise RewardServerError(f"{self.url} was asked for {request.rewards} of {len(request.items)} items: {got}")
-        return [by_name[name] for name in self.weights]
+        return [by_name[name] for name in request.rewards]
 
     def _components(self) -> list[tuple[str, str]]:
         return [
@@ -194,14 +219,14 @@ class RemoteReward:
         ]
 
     def _refuse_too_many_failures(self, step: "StepScores") -> None:
-        failed = sum(value is None for value in step.values)
+        failed = step.failed
         if not failed:
             return
         name, status, error = step.commonest_failure()
         # What a reward raised may quote the completion: it belongs into the ledger, not into a log.
         why = f"{status}: {error}" if status not in {"model_error", "invalid_input"} else status
-        message = f"{failed} of {len(step.values)} completions have no reward; commonest: {name} {why}"
-        if failed > self.max_failed_share * len(step.values):
+        message = f"{failed} of {step.expected} completions have no reward; commonest: {name} {why}"
+        if failed > self.max_failed_share * step.expected:
             raise TooManyFailed(f"{message} (max_failed_share is {self.max_failed_share:g})")
         log.warning("%s; they are left out of this step", message)
 

@@ -9,10 +9,14 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from http_face.face_settings import FaceSettings
+
 log = logging.getLogger("guerdon.api")
 
 FINISH_S = 30
 """How long requests that are being answered may take to finish once the socket is closed."""
+KEEP_ALIVE_S = 75
+"""Longer than a training step usually takes, so that trainers keep their connection."""
 
 
 class Server(uvicorn.Server):
@@ -23,13 +27,25 @@ class Server(uvicorn.Server):
 
     Args:
         app: its state's `draining` is what /readyz reports.
-        drain_s: until balancers have noticed.
-        config: uvicorn's options.
+        settings: where to listen; its `drain_s` lasts until balancers have noticed.
     """
 
-    def __init__(self, app: FastAPI, drain_s: float, **config: object) -> None:
-        super().__init__(uvicorn.Config(app, timeout_graceful_shutdown=FINISH_S, **config))  # type: ignore[arg-type]
-        self._app, self._drain_s = app, drain_s
+    def __init__(self, app: FastAPI, settings: FaceSettings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                http="httptools",
+                loop="uvloop",
+                access_log=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=FINISH_S,
+                log_config=None,  # its lines go the way of ours
+                log_level="warning",
+            )
+        )
+        self._app, self._drain_s = app, settings.drain_s
         self._ends_at: float | None = None
         self._said = False
 

@@ -11,9 +11,6 @@ from judge_server.app import create_app
 from judge_server.calls.calls import Calls
 from judge_server.settings import Settings
 
-KEEP_ALIVE_S = 75
-"""Longer than a training step usually takes, so that trainers keep their connection."""
-
 
 def main() -> int:
     """Serve until a signal; exit status 2 when the configuration is wrong."""
@@ -46,17 +43,7 @@ async def serve(settings: Settings, configured: judges.Judges) -> None:
     calls = await Calls.open(configured, settings)
     app = create_app(settings, configured, calls)
     try:
-        await Server(
-            app,
-            settings.drain_s,
-            host=settings.host,
-            port=settings.port,
-            http="httptools",
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            log_config=None,  # its lines go the way of ours
-            log_level="warning",
-        ).serve()
+        await Server(app, settings).serve()
     finally:
         await calls.close()
 

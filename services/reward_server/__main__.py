@@ -11,9 +11,6 @@ from http_face.drain import Server
 from reward_server.app import create_app
 from reward_server.settings import Settings
 
-KEEP_ALIVE_S = 75
-"""Longer than a training step usually takes, so that trainers keep their connection."""
-
 
 def main() -> int:
     """Serve until a signal; exit status 2 when the configuration is wrong."""
@@ -26,18 +23,7 @@ def main() -> int:
     except ValueError as error:
         print(f"reward server: {error}", file=sys.stderr)
         return 2
-    Server(
-        app,
-        settings.drain_s,
-        host=settings.host,
-        port=settings.port,
-        http="httptools",
-        loop="uvloop",
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        log_config=None,  # its lines go the way of ours
-        log_level="warning",
-    ).run()
+    Server(app, settings).run()
     return 0
 
 

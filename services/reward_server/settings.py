@@ -1,45 +1,29 @@
-"""Every knob of the reward server, said once: name, type, default and meaning; the environment follows from it."""
+"""The knobs of the reward server, beside those of its HTTP face (http_face/face_settings.py)."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from http_face.loopback import loopback
+from http_face.face_settings import FaceSettings
 
 
-class Settings(BaseSettings):
+class Settings(FaceSettings):
     """The knobs; each is the environment variable GUERDON_REWARD_<NAME> (GUERDON_REDIS_URL for the one they share)."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="GUERDON_REWARD_",
-        use_attribute_docstrings=True,
-        populate_by_name=True,
-        frozen=True,
-        hide_input_in_errors=True,  # the input has the token and Redis' password in it
-    )
+    model_config = SettingsConfigDict(env_prefix="GUERDON_REWARD_")
+    identifying = ("token", "tenants")
 
     redis_url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"), validation_alias="GUERDON_REDIS_URL")
     """Redis or Valkey: the queue, the reply lists, the score cache."""
     config: Path | None = None
     """A rewards.toml with named rewards; without it every kind is served under its own name."""
 
-    host: str = "127.0.0.1"
-    """Address to listen on. Anything but loopback needs a token."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on."""
-    token: SecretStr | None = None
-    """Bearer token that /v1 requests must carry. None: open, on loopback only."""
     tenants: Path | None = None
     """A tenants.toml: several teams, each with the hash of its own token and its own limits."""
-    allow_anonymous: bool = False
-    """Listen beyond loopback without a token, because something in front checks who asks."""
 
-    max_body_bytes: int = Field(default=8 << 20, gt=0)
-    """Larger bodies get 413 before they are read."""
-    body_timeout_s: float = Field(default=30.0, gt=0)
-    """A body that has not arrived by then gets 408."""
     max_items: int = Field(default=4096, gt=0)
     """Items in one request."""
     max_in_flight: int = Field(default=100_000, gt=0)
@@ -48,8 +32,6 @@ class Settings(BaseSettings):
     """Their texts' bytes; all API processes together should stay well below Redis' maxmemory."""
     hold_s: float = Field(default=5.0, ge=0)
     """How long a request that cannot be admitted now is held before it gets 503; never over a third of its deadline."""
-    drain_s: float = Field(default=0.0, ge=0)
-    """After SIGTERM, go on serving for so long with /readyz at 503, until balancers have noticed."""
     max_jobs: int = Field(default=10_000, gt=0)
     """Unfinished asynchronous jobs that all API processes hold together."""
     max_job_bytes: int = Field(default=256 << 20, gt=0)
@@ -101,27 +83,3 @@ class Settings(BaseSettings):
     """A file the worker touches while it is alive, for a container's health check."""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """Where a worker serves its metrics, on `host`; None: nowhere. The API has them under /metrics."""
-
-    log_format: Literal["text", "json"] = "text"
-    """One line of text or one JSON object per event. Neither holds prompts or completions."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """What is logged at all."""
-
-    @property
-    def bearer(self) -> str | None:
-        """The token in the clear; an empty one, as an unset variable in a compose file gives it, is none."""
-        return self.token.get_secret_value() or None if self.token is not None else None
-
-    def refuse_to_be_open(self) -> None:
-        """Check that nobody beyond this machine can ask without a token; for the API, which alone listens.
-
-        Raises:
-            ValueError: anybody could.
-        """
-        known = self.bearer is not None or self.tenants is not None
-        if not known and not self.allow_anonymous and not loopback(self.host):
-            raise ValueError(
-                f"host {self.host} is reachable from other machines and there is no token: set GUERDON_REWARD_TOKEN "
-                "or GUERDON_REWARD_TENANTS, or GUERDON_REWARD_ALLOW_ANONYMOUS=true if something in front checks who "
-                "asks"
-            )

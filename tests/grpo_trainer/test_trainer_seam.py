@@ -31,13 +31,20 @@ def test_the_overridden_methods_have_the_signatures_they_are_called_with() -> No
     assert parameters(GRPOTrainer._save_checkpoint) == ["self", "model", "trial"]
 
 
-def test_no_more_than_two_methods_of_trl_are_overridden() -> None:
+def test_no_more_than_three_methods_of_trl_are_overridden() -> None:
     ours = {name for name, member in vars(PolicyTrainer).items() if inspect.isfunction(member)}
     assert {name for name in ours if hasattr(GRPOTrainer, name)} == {
         "__init__",
         "_calculate_rewards",
         "_generate_and_score_completions",
+        "_save_checkpoint",
     }
+
+
+def test_prompts_are_cut_into_tokens_as_trl_cuts_them_for_generation() -> None:
+    assert parameters(GRPOTrainer._tokenize_prompts) == ["self", "prompts"]
+    body = inspect.getsource(GRPOTrainer._generate)
+    assert "prompt_ids, images, multimodal_fields = self._tokenize_prompts(prompts)" in body
 
 
 def test_rewards_are_calculated_inside_generate_and_score_with_all_local_completions() -> None:

@@ -1,13 +1,11 @@
 """What the clients send, and when they send it again."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+from tests.loopback_http import Wire, wired
 
 from guerdon.client import (
     AsyncRewardClient,
@@ -71,105 +69,70 @@ def test_loopback_is_never_asked_for_through_a_proxy(url: str) -> None:
 JOB = '{"id": "a1", "state": "done", "created": 1.0, "deadline": 2.0, "expires": 3.0}'
 
 
-@dataclass
-class Wire:
-    """A server that answers with what it is given, one after the other, and remembers what it was asked."""
-
-    answers: list[tuple[int, str]]
-    asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-
-
 @pytest.fixture
-def wire() -> Iterator[tuple[Wire, str]]:
-    wire = Wire([])
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            wire.asked.append((self.command, self.path, headers, body))
-            code, text = wire.answers.pop(0)
-            self.send_response(code)
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the names http.server looks for
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield wire, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def wire() -> Iterator[Wire]:
+    with wired() as wire:
+        yield wire
 
 
 REQUEST = ScoreRequest(rewards=["length"], items=[Item(completion="words")], deadline_s=20, priority="bulk")
 
 
 def test_a_job_that_is_submitted_again_carries_the_same_key_and_what_is_left_of_its_deadline(
-    wire: tuple[Wire, str],
+    wire: Wire,
 ) -> None:
-    server, url = wire
-    server.answers = [(503, "{}"), (502, "a proxy's page"), (202, JOB), (202, JOB)]
-    with RewardClient(url, token="t") as client:
+    wire.answers = [(503, "{}"), (502, "a proxy's page"), (202, JOB), (202, JOB)]
+    with RewardClient(wire.url, token="t") as client:
         assert client.submit(REQUEST).id == "a1"
         client.submit(REQUEST)
-    keys = [headers["idempotency-key"] for _, _, headers, _ in server.asked]
+    keys = [one.headers["idempotency-key"] for one in wire.asked]
     assert keys[0] == keys[1] == keys[2] != keys[3]
-    assert {(method, path) for method, path, *_ in server.asked} == {("POST", "/v1/jobs")}
-    assert {headers["authorization"] for _, _, headers, _ in server.asked} == {"Bearer t"}
-    sent = [ScoreRequest.model_validate_json(body) for *_, body in server.asked]
+    assert {(one.method, one.path) for one in wire.asked} == {("POST", "/v1/jobs")}
+    assert {one.headers["authorization"] for one in wire.asked} == {"Bearer t"}
+    sent = [ScoreRequest.model_validate_json(one.body) for one in wire.asked]
     assert sent[2].deadline_s < sent[0].deadline_s <= 20
     assert {one.priority for one in sent} == {"bulk"}
 
 
-def test_looking_at_a_job_and_cancelling_it_are_tried_again_too(wire: tuple[Wire, str]) -> None:
-    server, url = wire
-    server.answers = [(503, "{}"), (200, JOB), (504, ""), (200, JOB)]
-    with RewardClient(url) as client:
+def test_looking_at_a_job_and_cancelling_it_are_tried_again_too(wire: Wire) -> None:
+    wire.answers = [(503, "{}"), (200, JOB), (504, ""), (200, JOB)]
+    with RewardClient(wire.url) as client:
         assert client.job("a1", wait_s=30).ended
         assert client.cancel("a1").state == "done"
-    asked = [(method, path.partition("?")[0]) for method, path, *_ in server.asked]
+    asked = [(one.method, one.path.partition("?")[0]) for one in wire.asked]
     assert asked == [("GET", "/v1/jobs/a1")] * 2 + [("DELETE", "/v1/jobs/a1")] * 2
-    waits = [float(path.partition("wait_s=")[2]) for _, path, *_ in server.asked[:2]]
+    waits = [float(one.path.partition("wait_s=")[2]) for one in wire.asked[:2]]
     assert 0 < waits[1] < waits[0] <= 30
 
 
-def test_the_id_of_a_job_is_never_a_path_of_its_own(wire: tuple[Wire, str]) -> None:
-    server, url = wire
-    server.answers = [(404, '{"error": "there is no such job"}')]
-    with RewardClient(url) as client, pytest.raises(Refused, match="there is no such job") as refused:
+def test_the_id_of_a_job_is_never_a_path_of_its_own(wire: Wire) -> None:
+    wire.answers = [(404, '{"error": "there is no such job"}')]
+    with RewardClient(wire.url) as client, pytest.raises(Refused, match="there is no such job") as refused:
         client.job("../score?x=1")
     assert refused.value.status_code == 404
-    assert server.asked[0][1].startswith("/v1/jobs/..%2Fscore%3Fx%3D1?wait_s=")
+    assert wire.asked[0].path.startswith("/v1/jobs/..%2Fscore%3Fx%3D1?wait_s=")
 
 
-def test_an_answer_that_is_no_job_is_said_to_be_none(wire: tuple[Wire, str]) -> None:
-    server, url = wire
-    server.answers = [(202, "<html>"), (202, "<html>")]
+def test_an_answer_that_is_no_job_is_said_to_be_none(wire: Wire) -> None:
+    wire.answers = [(202, "<html>"), (202, "<html>")]
 
     async def submitted() -> None:
-        async with AsyncRewardClient(url) as client:
+        async with AsyncRewardClient(wire.url) as client:
             await client.submit(REQUEST)
 
-    with RewardClient(url) as client, pytest.raises(Unreadable, match="not of this contract"):
+    with RewardClient(wire.url) as client, pytest.raises(Unreadable, match="not of this contract"):
         client.submit(REQUEST)
     with pytest.raises(Unreadable, match="not of this contract"):
         asyncio.run(submitted())
 
 
-def test_the_async_client_keeps_its_key_too(wire: tuple[Wire, str]) -> None:
-    server, url = wire
-    server.answers = [(429, "{}"), (202, JOB), (200, JOB), (200, JOB)]
+def test_the_async_client_keeps_its_key_too(wire: Wire) -> None:
+    wire.answers = [(429, "{}"), (202, JOB), (200, JOB), (200, JOB)]
 
     async def all_three() -> list[str]:
-        async with AsyncRewardClient(url) as client:
+        async with AsyncRewardClient(wire.url) as client:
             job = await client.submit(REQUEST)
             return [job.id, (await client.job(job.id)).id, (await client.cancel(job.id)).id]
 
     assert asyncio.run(all_three()) == ["a1"] * 3
-    assert len({headers["idempotency-key"] for _, _, headers, _ in server.asked[:2]}) == 1
+    assert len({one.headers["idempotency-key"] for one in wire.asked[:2]}) == 1

@@ -2,15 +2,15 @@
 
 import asyncio
 import json
+import re
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from itertools import count, cycle, repeat
 
 import httpx
 import pytest
+from tests.loopback_http import Wire, wired
 
 from guerdon.client import Attempts, Refused, ServerError, Unreachable, Unreadable
 from guerdon.judge_client import AsyncJudgeClient, JudgeClient
@@ -27,42 +27,10 @@ COMPARE = CompareRequest.model_validate_json(example("compare_request"))
 GRADE = GradeRequest.model_validate_json(example("grade_request"))
 
 
-@dataclass
-class Wire:
-    """A server that answers with what it is given, one after the other, and remembers what it was asked."""
-
-    answers: list[tuple[int, str]]
-    asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-    url: str = ""
-
-
 @pytest.fixture
 def wire() -> Iterator[Wire]:
-    wire = Wire([])
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            wire.asked.append((self.command, self.path, headers, body))
-            code, text = wire.answers.pop(0)
-            self.send_response(code)
-            self.send_header("content-length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        do_GET = do_POST = answer  # noqa: N815 - the names http.server looks for
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        wire.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
+    with wired() as wire:
         yield wire
-        server.shutdown()
-        thread.join()
 
 
 Ask = Callable[[str], dict[str, object]]
@@ -97,13 +65,13 @@ def test_every_route_is_asked_with_the_token_and_its_answer_read(wire: Wire, ask
     bodies = [example(name) for name in ("compare_response", "grade_response", "judge_list", "budget_list")]
     wire.answers = [(200, body) for body in bodies]
     got = ask(wire.url)
-    assert [(method, path) for method, path, *_ in wire.asked] == [
+    assert [(one.method, one.path) for one in wire.asked] == [
         ("POST", "/v1/compare"),
         ("POST", "/v1/grade"),
         ("GET", "/v1/judges"),
         ("GET", "/v1/budget?run=run7"),
     ]
-    assert {headers["authorization"] for _, _, headers, _ in wire.asked} == {"Bearer t"}
+    assert {one.headers["authorization"] for one in wire.asked} == {"Bearer t"}
     compared, graded = (json.loads(body) for body in bodies[:2])
     assert [verdict.winner for verdict in got["compare"].verdicts] == ["a", None]  # type: ignore[attr-defined]
     assert compared["verdicts"][1]["status"] == got["compare"].verdicts[1].status  # type: ignore[attr-defined]
@@ -117,7 +85,7 @@ def test_every_attempt_says_what_is_left_of_the_deadline(wire: Wire, ask: Ask) -
     bodies = [example(name) for name in ("compare_response", "grade_response", "judge_list", "budget_list")]
     wire.answers = [(503, "{}"), (502, "a proxy's page"), *((200, body) for body in bodies)]
     ask(wire.url)
-    first, _, third = (CompareRequest.model_validate_json(body) for *_, body in wire.asked[:3])
+    first, _, third = (CompareRequest.model_validate_json(one.body) for one in wire.asked[:3])
     assert third.deadline_s < first.deadline_s <= COMPARE.deadline_s
     assert third.comparisons == COMPARE.comparisons
     assert third.allowance == COMPARE.allowance
@@ -127,7 +95,7 @@ def test_the_budget_of_all_runs_is_asked_for_without_a_run(wire: Wire) -> None:
     wire.answers = [(200, example("budget_list"))]
     with JudgeClient(wire.url) as client:
         client.budget()
-    assert wire.asked[0][1] == "/v1/budget"
+    assert wire.asked[0].path == "/v1/budget"
 
 
 @pytest.mark.parametrize("code", [401, 422])
@@ -160,9 +128,45 @@ def test_patience_begins_anew_with_every_answer() -> None:
     for _ in range(5):
         attempts.wait_s(lost)
         now[0] += 20
-        attempts.wait_s(httpx.Response(503))
+        attempts.wait_s(httpx.Response(503, headers={"retry-after": "1"}))
         now[0] += 20
     attempts.wait_s(lost)
     now[0] += 31
     with pytest.raises(ServerError, match=r"no answer in 30 s \(12 attempts\)"):
         attempts.wait_s(lost)
+
+
+def given_up(attempts: Attempts, now: list[float], outcomes: Iterator[httpx.Response | httpx.TransportError]) -> str:
+    """Ask again, without any real waiting, until that ends; return what is said then."""
+    for outcome in outcomes:
+        try:
+            now[0] += attempts.wait_s(outcome)
+        except Unreachable as error:
+            return str(error)
+    raise AssertionError("asked for ever")
+
+
+def test_a_server_that_only_answers_with_faults_is_given_up_long_before_the_deadline(wire: Wire) -> None:
+    wire.answers = [(500, '{"error": "internal"}'), (502, "a proxy's page")] * 100
+    now = [0.0]
+    attempts = Attempts(wire.url, 1800, clock=lambda: now[0], patience_s=30)
+    with httpx.Client(base_url=wire.url, trust_env=False) as http:
+        said = given_up(attempts, now, (http.get("/v1/judges") for _ in count()))
+    assert re.search(r"no answer in 180 s \(\d+ attempts\); last: 50[02]: (internal|a proxy's page)", said)
+    assert 170 < now[0] <= 180
+    assert len(wire.asked) < 80
+
+
+def test_faults_with_lost_connections_between_them_are_no_better() -> None:
+    now = [0.0]
+    attempts = Attempts("http://server", 1800, clock=lambda: now[0], patience_s=30)
+    assert "no answer in 180 s" in given_up(attempts, now, cycle([httpx.Response(500), httpx.ConnectError("refused")]))
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_server_that_says_when_to_come_back_is_asked_until_the_deadline(code: int) -> None:
+    now = [0.0]
+    attempts = Attempts("http://server", 1800, clock=lambda: now[0], patience_s=30)
+    put_off = httpx.Response(code, headers={"retry-after": "20"})
+    assert "no answer in 1800 s" in given_up(attempts, now, repeat(put_off))
+    assert now[0] > 1750

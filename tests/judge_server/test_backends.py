@@ -15,9 +15,9 @@ from tests.judge_server.loopback import Behaviour, Loopback, completion, error
 from tests.judge_server.one_judge import judge, question
 
 from judge_server.backends import connect, kinds
-from judge_server.calls.cache_key import prompt_hash
 from judge_server.calls.retry import backoff_s, wait_s
 from judge_server.judges import ConfigError, Judge
+from judge_server.ledger.cache_key import prompt_hash
 from judge_server.llm import Call, CallFailed, Reply, TokenLogprob
 from judge_server.provider.provider_errors import retry_after_s
 

@@ -43,7 +43,7 @@ def run(loopback: Loopback, tmp_path: Path, work: Callable[[Opened], object], **
         async with opened(one, tmp_path) as calls:
             await work(calls)  # type: ignore[misc]
             before = (await calls.calls.budgets(None))[0]
-            assert calls.calls.owed == 0
+        assert calls.calls.left_behind == 0
         async with opened(one, tmp_path) as again:
             assert (await again.calls.budgets(None))[0] == before, "the ledger says otherwise than the budget"
         return before

@@ -4,16 +4,14 @@ import asyncio
 import json
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.loopback_http import Asked, Told, served
 
 from guerdon.cli import main
 from model_evaluation.answers import contestant, generation
@@ -195,33 +193,19 @@ class ChatServer:
 def chat() -> Iterator[ChatServer]:
     state = ChatServer()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            state.asked.append((self.path, body, self.headers.get("authorization")))
-            text = body["messages"][-1]["content"][::-1] if "messages" in body else body["prompt"][::-1]
-            told = {"message": {"content": text}} if "messages" in body else {"text": text}
-            code, answer, headers = 200, {"choices": [{**told, "finish_reason": "stop"}]}, dict[str, str]()
-            if state.answers:
-                code, answer, headers = state.answers.pop(0)
-            content = json.dumps(answer).encode()
-            self.send_response(code)
-            for name, value in {**headers, "content-length": str(len(content))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            with suppress(BrokenPipeError):  # who was refused once hangs up on its other calls
-                self.wfile.write(content)
+    def answer(asked: Asked) -> Told:
+        body = json.loads(asked.body)
+        state.asked.append((asked.path, body, asked.headers.get("authorization")))
+        text = body["messages"][-1]["content"][::-1] if "messages" in body else body["prompt"][::-1]
+        told = {"message": {"content": text}} if "messages" in body else {"text": text}
+        code, said, headers = 200, {"choices": [{**told, "finish_reason": "stop"}]}, dict[str, str]()
+        if state.answers:
+            code, said, headers = state.answers.pop(0)
+        return Told(code, json.dumps(said), headers)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_port}/v1"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
+    with served(answer) as url:
+        state.url = f"{url}/v1"
         yield state
-        server.shutdown()
-        thread.join()
 
 
 def ask(chat: ChatServer, prompts: list[Prompt], sampling: Sampling = SAMPLING, key: str = "") -> list[Completion]:

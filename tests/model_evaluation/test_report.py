@@ -39,7 +39,7 @@ def material(
     answers = [
         Answers(
             Contestant(name, "outputs", f"{place}.json"),
-            [Completion(prompt.id, "word " * rng.randint(1, 40), "stop") for prompt in asked],
+            [Completion(prompt.id, "word " * rng.randint(1, 40) + str(place), "stop") for prompt in asked],
             {"file": f"{place}.json"},
         )
         for place, name in enumerate(names)
@@ -104,6 +104,23 @@ def test_a_control_character_of_a_name_does_not_reach_the_terminal() -> None:
     said = printed(reported(["red\x1b[31m", "blue"]))
     assert "\x1b" not in said
     assert "red�[31m" in said
+
+
+def test_calls_that_models_with_the_same_answers_share_are_counted_once() -> None:
+    """The second and the third say the same: against the first they are one question, whichever is shown first."""
+    setting, answers, _ = material(["first", "second", "third"], 5)
+    answers[2] = replace(answers[2], completions=answers[1].completions)
+    played = games(setting.prompts, answers)
+    same = [one.needs_no_call for one in played]
+    assert same == [False] * 10 + [True] * 5
+    played = [one if one.needs_no_call else replace(one, verdict=verdict("a")) for one in played]
+    mirrored = [
+        replace(one, model_a=one.model_b, model_b=one.model_a, answer_a=one.answer_b, answer_b=one.answer_a)
+        for one in played[5:10]
+    ]
+    assert comparison_report.judge_calls(played) == comparison_report.judge_calls(played[:5] + mirrored) == 10
+    usage = comparison_report.report(setting, answers, played, Budget(judge="j", run="run"))["usage"]
+    assert usage["calls"] == 10
 
 
 def test_twice_the_prompts_are_twice_the_work() -> None:

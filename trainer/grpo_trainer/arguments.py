@@ -4,7 +4,9 @@ import argparse
 import tomllib
 from typing import Any
 
-from grpo_trainer.run_file import Place, shipped
+from grpo_trainer.run_file import shipped
+from grpo_trainer.run_place import Place
+from grpo_trainer.run_size import REAL, SMOKE
 
 
 def parsed(argv: list[str]) -> argparse.Namespace:
@@ -14,13 +16,22 @@ def parsed(argv: list[str]) -> argparse.Namespace:
         epilog="The sections and keys of a run file: [policy], [dataset], [[rewards]], [services], [grpo], [output]; "
         "see grpo_trainer/run_config.py, or any run that ships.",
     )
+    described(parser)
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    return parser.parse_args(argv)
+
+
+def described(parser: argparse.ArgumentParser) -> None:
+    """Add what says which run is meant: the file, its size, and what the command line says instead of them."""
     parser.add_argument("run", metavar="RUN.toml", help=f"a run file, or a run that ships: {', '.join(shipped())}")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--size", default=REAL, help="a size of the run file: its [size.NAME.SECTION] tables")
+    size.add_argument("--smoke", dest="size", action="store_const", const=SMOKE, help="the same as --size smoke")
     parser.add_argument("--policy", help="another model: hub id, directory, GGUF file or package:NAME")
     parser.add_argument("--steps", type=int, help="optimizer steps (grpo.max_steps)")
     parser.add_argument("--out", help="the run's directory (output.dir)")
     parser.add_argument("--seed", type=int, help="grpo.seed")
     parser.add_argument("--reward-url", help="the reward server (services.reward_url)")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     parser.add_argument(
         "--set",
         action="append",
@@ -29,7 +40,6 @@ def parsed(argv: list[str]) -> argparse.Namespace:
         metavar="SECTION.KEY=VALUE",
         help="any other key, its value written as in TOML; may be repeated",
     )
-    return parser.parse_args(argv)
 
 
 def overrides(arguments: argparse.Namespace) -> list[tuple[Place, Any]]:

@@ -68,10 +68,12 @@ def svgs(metrics: Metrics) -> list[str]:
 
 def panels(metrics: Metrics) -> list[tuple[str, Draw]]:
     """Return the panels of a page, in reading order."""
+    moving = [("Weights that follow a target share", draw_weights)] if moving_weights(metrics) else []
     return [
         ("Reward: mean of each step, ± sd", draw_reward),
         ("Components of the reward", draw_components),
         ("Signal share: who moves the policy", draw_signal),
+        *moving,
         ("Lost: dead groups, completions without a score", draw_lost),
         ("Share of the step spent waiting for rewards", draw_wait),
         ("How far a step moves the policy", draw_change),
@@ -106,6 +108,20 @@ def draw_signal(axes: Axes, metrics: Metrics) -> None:
     axes.set_ylabel("%")
     if names:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
+
+
+def moving_weights(metrics: Metrics) -> list[str]:
+    """Return the rewards whose weight is not the same in every step: those with a target share."""
+    names = dict.fromkeys(name for record in metrics for name in record.get("weights") or {})
+    return [name for name in names if len(set(series(metrics, "weights", name)[1])) > 1]
+
+
+def draw_weights(axes: Axes, metrics: Metrics) -> None:
+    for name, colour in zip(moving_weights(metrics), COLOURS, strict=False):
+        steps, weight = series(metrics, "weights", name)
+        axes.plot(steps, weight, color=colour, linewidth=1.6, label=name)
+    axes.set_ylabel("weight")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
 
 
 def draw_lost(axes: Axes, metrics: Metrics) -> None:

@@ -28,6 +28,7 @@ def of(ready: Ready, trainer: PolicyTrainer, attempt: str, fingerprint: str) -> 
     train_rows, validation_rows = ready.rows
     return {
         "name": ready.name,
+        "size": ready.size,
         "started": now(),
         "attempt": attempt,
         "config": ready.config.model_dump(),

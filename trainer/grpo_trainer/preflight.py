@@ -10,9 +10,13 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
+from grpo_trainer.finding import Finding, warn
+from grpo_trainer.imputation.refusal import refusal
 from grpo_trainer.ledger import holds_a_run
 from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_file import RunFileError, nearest, sentence
+from grpo_trainer.run_file import RunFileError
+from grpo_trainer.run_place import nearest, sentence
+from grpo_trainer.run_size import REAL
 from guerdon.client import RewardClient, RewardServerError
 from guerdon.messages import RewardInfo
 
@@ -30,6 +34,7 @@ class Ready:
     served: dict[str, RewardInfo]
     token: str | None
     resume: bool
+    size: str = REAL
 
 
 DEFAULT_VARIABLE = "GUERDON_REWARD_TOKEN"
@@ -73,6 +78,9 @@ def served_rewards(config: RunConfig) -> dict[str, RewardInfo]:
         known = ", ".join(sorted(served))
         said = sentence(f"{url} serves no reward {unknown[0]!r}{nearest(unknown[0], served)}")
         raise RunFileError(f"{said} It serves: {known}.")
+    scopes = {name: info.scope for name, info in served.items()}
+    if config.imputed is not None and (why := refusal(config.imputed, scopes)):
+        raise RunFileError(sentence(why))
     return {name: served[name] for name in config.weights}
 
 
@@ -90,18 +98,22 @@ def token(config: RunConfig) -> str | None:
     return os.environ[variable]
 
 
+def folder_of(config: RunConfig, name: str) -> Path:
+    return Path(config.output.dir.format(name=name, time=time.strftime("%Y%m%d-%H%M%S"))).expanduser()
+
+
 def output_folder(config: RunConfig, name: str, *, resume: bool) -> Path:
     """Return the run's directory.
 
     Raises:
         RunFileError: it holds a run that is not to be resumed, holds none to resume, or cannot be written.
     """
-    folder = Path(config.output.dir.format(name=name, time=time.strftime("%Y%m%d-%H%M%S"))).expanduser()
+    folder = folder_of(config, name)
     if holds_a_run(folder) and not resume:
         raise RunFileError(f"{folder} holds a run already. Add --resume to go on with it, or choose another --out.")
-    if resume and not any(folder.glob("checkpoints/checkpoint-*")):
-        raise RunFileError(f"{folder} holds no checkpoint to resume from; --resume needs --out with a run's directory.")
-    if os.environ.get("RANK", "0") != "0":
+    if resume and not holds_a_run(folder):
+        raise RunFileError(f"{folder} holds no run to go on with; --resume needs --out with a run's directory.")
+    if not is_first_rank():
         return folder  # the ranks will agree on the first one's
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,6 +122,29 @@ def output_folder(config: RunConfig, name: str, *, resume: bool) -> Path:
     except OSError as error:
         raise RunFileError(f"the output directory {folder} cannot be written: {error.strerror}.") from error
     return folder
+
+
+def existing(folder: Path) -> Path:
+    """Return the directory itself, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
+def warnings_of_served(ready: Ready) -> list[Finding]:
+    """Return which served reward is used in a way that undoes what it is for."""
+    found = []
+    for name, info in ready.served.items():
+        set_level = info.kind == "polychromic" and info.settings.get("objective", "polychromic") == "polychromic"
+        if set_level and ready.config.grpo.get("scale_rewards") != "none":
+            said = (
+                f"{name} is an advantage of sets already: dividing it by each group's spread makes a set with little "
+                'to choose count as much as one with much. Set grpo.scale_rewards = "none".'
+            )
+            found.append(warn("rewards", said))
+    return found
+
+
+def is_first_rank() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _prompted(row: dict[str, Any], config: RunConfig) -> dict[str, Any]:

@@ -74,6 +74,20 @@ def figures(metrics: Metrics) -> list[tuple[str, str]]:
         (duration(took), "training time"),
         (percent(waited / took if took else None), "of it waiting for rewards"),
         (percent(sum(failed) / len(failed) if failed else None), "of completions not scored"),
+        *_skills(metrics),
+    ]
+
+
+def _skills(metrics: Metrics) -> list[tuple[str, str]]:
+    """Return the first and last skill of every reward whose policy predicts a target; 0 is the best constant's."""
+    found: dict[str, list[float]] = {}
+    for record in metrics:
+        for name, skill in (record.get("skill") or {}).items():
+            found.setdefault(name, []).extend([] if skill is None else [skill])
+    return [
+        (f"{number(skills[0])} → {number(skills[-1])}", f"skill of {name} against the best constant")
+        for name, skills in found.items()
+        if skills
     ]
 
 
@@ -113,7 +127,7 @@ def _completion(row: Row, kind: str) -> str:
     parts = [
         f"{html.escape(name)} {number(value)}"
         for name, value in row.items()
-        if "/" in name and not name.startswith(("version/", "term/"))
+        if "/" in name and not name.startswith(("version/", "term/", "weight/"))
     ]
     return (
         f'<tr><td class="n {kind}">{number(row["reward"])}</td><td class="n">{row["step"]}</td>'

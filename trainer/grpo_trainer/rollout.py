@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def rows(scores: StepScores, advantages: Sequence[float], tokens: Sequence[int]) -> list[Row]:
-    """Return one rank's completions as rows; `term/NAME` is weighted, `NAME/COMPONENT` is as it was served."""
+    """Return one rank's completions as rows; `term/X` is weighted by `weight/X`, `X/COMPONENT` is as it was served."""
     return [
         _row(scores, index, item) | {"advantage": advantage, "completion_tokens": length}
         for index, (item, advantage, length) in enumerate(zip(scores.items, advantages, tokens, strict=True))
@@ -23,18 +23,36 @@ def rows(scores: StepScores, advantages: Sequence[float], tokens: Sequence[int])
 
 def record(batch: Sequence[Row], served: Mapping[str, RewardInfo], weights: Mapping[str, float], scaled: bool) -> Row:
     """Return the part of the ledger's line that the step's completions decide: signals, components, lengths."""
-    terms = {name: _column(batch, f"term/{name}") for name in weights}
-    ids = [row["group_id"] for row in batch]
-    codes = {group: code for code, group in enumerate(dict.fromkeys(ids))}
-    groups = np.array([codes[group] for group in ids], dtype=np.int64)
+    terms = {name: _column(batch, taught(batch, name)) for name in weights}
+    groups = group_codes(batch)
     lengths = _column(batch, "completion_tokens")
-    highs = {name: upper_bound(served[name], weight) for name, weight in weights.items()}
+    now = {name: batch[-1].get(f"weight/{name}", weight) for name, weight in weights.items()}
+    highs = {name: upper_bound(served[name], weight) for name, weight in now.items()}
     return {
         **signals.of_step(terms, groups, lengths, scaled=scaled, highs=highs),
         "components": {name: signals.stats(_column(batch, name)) for name in component_columns(served, weights)},
         "completion_tokens": signals.stats(lengths),
         "completions": len(batch),
+        "weights": now,
     }
+
+
+def taught(batch: Sequence[Row], name: str) -> str:
+    """Return the column of the term that was trained on: as it was served, or with a part of it imputed."""
+    return imputed if (imputed := f"imputed/{name}") in batch[0] else f"term/{name}"
+
+
+def group_codes(batch: Sequence[Row]) -> signals.Groups:
+    """Return (N,) which group each row is of, numbered from 0."""
+    codes = {group: code for code, group in enumerate(dict.fromkeys(row["group_id"] for row in batch))}
+    return np.array([codes[row["group_id"]] for row in batch], dtype=np.int64)
+
+
+def unweighted(batch: Sequence[Row], names: Sequence[str]) -> signals.Floats:
+    """Return (K, N) terms as they were served; NaN without a score, 0 where the weight was 0 and took the value."""
+    terms = np.stack([_column(batch, f"term/{name}") for name in names])
+    weights = np.stack([_column(batch, f"weight/{name}") for name in names])
+    return np.divide(terms, weights, out=terms.copy(), where=weights != 0)
 
 
 def component_columns(served: Mapping[str, RewardInfo], weights: Mapping[str, float]) -> list[str]:
@@ -57,8 +75,8 @@ def _row(scores: StepScores, index: int, item: Item) -> Row:
         "status": scores.statuses[index],
         "error": next((one.error for s in scores.rewards if not (one := s.scores[index]).ok), None),
     }
-    for served, terms in zip(scores.rewards, scores.terms, strict=True):
-        found[f"term/{served.reward}"] = terms[index]
+    for (name, weight), served, terms in zip(scores.weights.items(), scores.rewards, scores.terms, strict=True):
+        found |= {f"term/{name}": terms[index], f"weight/{name}": weight}
         found[f"version/{served.reward}"] = served.version
         components = served.scores[index].components
         found |= {f"{served.reward}/{name}": value for name, value in components.items()}

@@ -56,6 +56,11 @@ class RewardTerm(Section):
     name: Text
     """The name the reward server serves it under."""
     weight: float = 1.0
+    """With target_share, the weight that the run begins with."""
+    target_share: float | None = Field(default=None, gt=0, lt=1)
+    """Instead of a fixed weight: the share of the advantage that this term is to carry (target_share.py)."""
+    cost_per_call: float | None = Field(default=None, ge=0)
+    """What one completion's score costs, in your currency; `guerdon doctor` adds it up."""
 
 
 class Services(Section):
@@ -66,6 +71,36 @@ class Services(Section):
     """How long one step waits for its scores."""
     max_failed_share: float = Field(default=0.5, ge=0, le=1)
     """End the run when more than this share of a step's completions has no score; 1 goes on whatever fails."""
+
+
+class Imputation(Section):
+    """Score a random part of each group with an expensive reward and predict the rest (imputation/)."""
+
+    reward: Text | None = None
+    """Which of the rewards; may be left out where there is only one."""
+    mode: Literal["impute", "oracle"] = "impute"
+    """oracle: score and train on everything, and measure what imputation would have said against it."""
+    q: float = Field(default=0.5, gt=0, lt=1)
+    """The share of each group that is scored, at least two of its members."""
+    from_share: float = Field(default=0.2, ge=0, lt=1)
+    """The share of the run's steps at whose start everything is scored."""
+    ridge: float = Field(default=10.0, gt=0)
+    """Penalty of the regression, over standardised features."""
+    half_life: float = Field(default=100.0, gt=0)
+    """Generation batches after which a score counts half: the policy's hidden states move as it learns."""
+    threshold: float = Field(default=0.5, ge=-1, lt=1)
+    """Least rank agreement (Spearman within groups, on scores not yet learnt from); below it everything is scored."""
+    window: int = Field(default=64, ge=8)
+    """Groups that the rank agreement is measured on."""
+
+
+class Liveness(Section):
+    """When a run that teaches nothing ends itself (liveness.py)."""
+
+    steps: int = Field(default=50, ge=0)
+    """End it after so many steps in a row without a change of the policy, or without spread in the reward; 0 never."""
+    completions: int = Field(default=256, ge=0)
+    """End it when a term has changed no advantage of the first so many completions (sensitivity.py); 0 never."""
 
 
 class Output(Section):
@@ -82,8 +117,20 @@ class RunConfig(Section):
     services: Services = Services()
     grpo: dict[str, Any] = Field(default_factory=dict)
     """Any field of TRL's GRPOConfig, under its own name."""
+    liveness: Liveness = Liveness()
+    imputation: Imputation | None = None
     output: Output = Output()
 
     @property
     def weights(self) -> dict[str, float]:
         return {term.name: term.weight for term in self.rewards}
+
+    @property
+    def target_shares(self) -> dict[str, float]:
+        """The terms whose weight follows their share of the advantage."""
+        return {term.name: term.target_share for term in self.rewards if term.target_share is not None}
+
+    @property
+    def imputed(self) -> str | None:
+        """The reward that is imputed, if any is."""
+        return (self.imputation.reward or self.rewards[0].name) if self.imputation is not None else None

@@ -2,7 +2,7 @@
 
 import sys
 
-from grpo_trainer import preflight, quiet, run_file
+from grpo_trainer import golden_item, preflight, quiet, run_file
 from grpo_trainer.arguments import overrides, parsed
 from grpo_trainer.run_file import RunFileError
 from grpo_trainer.stop_signal import StopSignal
@@ -13,7 +13,7 @@ def main(argv: list[str]) -> int:
     arguments = parsed(argv)
     try:
         with StopSignal() as stop:
-            file = run_file.read(arguments.run, overrides(arguments))
+            file = run_file.read(arguments.run, overrides(arguments), arguments.size)
             config = file.config()
             ready = preflight.Ready(
                 name=file.name,
@@ -23,7 +23,9 @@ def main(argv: list[str]) -> int:
                 served=preflight.served_rewards(config),
                 token=preflight.token(config),
                 resume=arguments.resume,
+                size=file.size,
             )
+            golden_item.require(ready)
             quiet.before_imports()
             from grpo_trainer.run import run  # torch and TRL, only once the run is known to be able to start
 

@@ -1,12 +1,18 @@
 """TRL's GRPOTrainer, made to show the groups, terms and advantages of a step, which a reward function never sees."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from transformers import PreTrainedModel
+from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from grpo_trainer import rollout
+from grpo_trainer.imputation.imputer import Imputer
+from grpo_trainer.imputation.in_training import ImputedReward, as_tensor
+from grpo_trainer.running_weights import RunningWeights
 from guerdon.step_scores import StepScores
 from guerdon.trl import RemoteReward
 
@@ -19,8 +25,17 @@ class PolicyTrainer(GRPOTrainer):
     """
 
     model: PreTrainedModel
+    args: GRPOConfig
 
-    def __init__(self, *, remote_reward: RemoteReward, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        remote_reward: RemoteReward,
+        target_shares: Mapping[str, float],
+        imputed: str | None = None,
+        imputer: Imputer | None = None,
+        **settings: Any,
+    ) -> None:
         self._remote = remote_reward
         self._remote.on_scores = self._keep_scores
         self._scores: list[StepScores] = []
@@ -28,12 +43,25 @@ class PolicyTrainer(GRPOTrainer):
         self._rows: list[rollout.Row] = []
         self._reward_seconds = 0.0
         super().__init__(reward_funcs=cast(Any, remote_reward), **settings)
+        self.imputation = (
+            ImputedReward(imputed, imputer, remote_reward, self.accelerator) if imputed and imputer else None
+        )
+        self.running_weights = RunningWeights(remote_reward.weights, target_shares, scaled=self.scales_by_group)
 
     def take_rows(self) -> tuple[list[rollout.Row], float]:
         """Return the rows of all ranks since the last call, and the seconds that the slowest rank's rewards took."""
         taken = self._rows, self._reward_seconds
         self._rows, self._reward_seconds = [], 0.0
         return taken
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Weight the terms of the next batches so; the same on every rank, since all follow the same rows."""
+        self._remote.weights = dict(weights)
+
+    def report(self, metrics: Mapping[str, float]) -> None:
+        """Add these to what TRL logs of this step, and so to every tracker of `report_to`."""
+        for name, value in metrics.items():
+            self._metrics["train"][name].append(value)
 
     @property
     def scales_by_group(self) -> bool:
@@ -47,7 +75,23 @@ class PolicyTrainer(GRPOTrainer):
         self, inputs: list[Any], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]
     ) -> Any:
         self._tokens = [len(ids) for ids in completion_ids_list]
-        return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        if self.imputation is None or self._remote.phase == "eval":
+            return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        self.imputation.ask(
+            self.model,
+            self._tokenize_prompts(prompts)[0],
+            completion_ids_list,
+            batch=self.args.per_device_train_batch_size,
+            progress=self.state.global_step / max(1, self.state.max_steps),
+        )
+        asked = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        self._rewards = self.imputation.complete(self._scores[-1])
+        return as_tensor(self._rewards, like=asked)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+        if self.imputation is not None and self.args.should_save:
+            self.imputation.save(Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}")
 
     def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
         self._remote.phase = "train" if self.model.training else "eval"
@@ -59,6 +103,11 @@ class PolicyTrainer(GRPOTrainer):
 
     def _keep_rows(self, scores: StepScores, advantages: list[float]) -> None:
         local = rollout.rows(scores, advantages, self._tokens)
+        if self.imputation is not None:
+            self.imputation.rows(local, scores, self._rewards)
         ranks: list[tuple[list[rollout.Row], float]] = gather_object([(local, scores.seconds)])
-        self._rows += [row for rows, _ in ranks for row in rows]
+        batch = [row for rows, _ in ranks for row in rows]
+        self._rows += batch
+        if self.running_weights:
+            self.weigh(self.running_weights.follow(batch))
         self._reward_seconds += max(seconds for _, seconds in ranks)

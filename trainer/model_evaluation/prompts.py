@@ -60,11 +60,16 @@ def read(source: str, column: str | None = None, reference: str | None = None) -
     Raises:
         EvaluationError: it cannot be read, or has no such column; the message lists the columns.
     """
-    rows = dataset(source.removeprefix(DATASET)) if source.startswith(DATASET) else _file(source)
-    column = column or next((name for name in COLUMNS if any(name in row for row in rows)), COLUMNS[0])
-    row_file.require(rows, [column, *([reference] if reference else [])], source)
-    made = [_prompt(row, column, reference, f"{source}, row {number}") for number, row in enumerate(rows, 1)]
+    found = rows(source)
+    column = column or next((name for name in COLUMNS if any(name in row for row in found)), COLUMNS[0])
+    row_file.require(found, [column, *([reference] if reference else [])], source)
+    made = [_prompt(row, column, reference, f"{source}, row {number}") for number, row in enumerate(found, 1)]
     return list({prompt.id: prompt for prompt in made}.values())
+
+
+def rows(source: str) -> list[Row]:
+    """Return the rows of a file, or of `dataset:NAME[:SPLIT]`; raises as `read` does."""
+    return dataset(source.removeprefix(DATASET)) if source.startswith(DATASET) else _file(source)
 
 
 def sampled(prompts: Sequence[Prompt], number: int, seed: int, source: str) -> list[Prompt]:

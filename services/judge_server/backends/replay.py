@@ -3,8 +3,8 @@
 The file holds one JSON object a line: `{"key": …, "sample": …, "match": …, "reply": {"text": …, …}}`; `reply` has the
 fields of `judge_server.llm.Reply`. A call is answered by the first of these that there is:
 
-1. the line whose `key` is the hash of its messages (`cache_key.prompt_hash`) and whose `sample` (0 if absent) is its
-   own: such lines are what `python -m judge_server.recording` writes from a ledger;
+1. the line whose `key` is the hash of its messages (`ledger.cache_key.prompt_hash`) and whose `sample` (0 if absent)
+   is its own: such lines are what `python -m judge_server.recording` writes from a ledger;
 2. the first line with a `match` that occurs in one of its messages;
 3. the next line with neither: a script, each line of which is used once, in the order of the file.
 """
@@ -16,8 +16,8 @@ from typing import Any
 
 import orjson
 
-from judge_server.calls.cache_key import prompt_hash
 from judge_server.judges import ConfigError, Judge
+from judge_server.ledger.cache_key import prompt_hash
 from judge_server.ledger.reply_json import from_fields
 from judge_server.llm import Backend, Call, CallFailed, Reply
 

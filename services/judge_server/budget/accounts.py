@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
-from judge_server.calls.recent import Recent
+from judge_server.budget.recent import Recent
 from judge_server.ledger.ledger import Sums
 
 NANOS = 1_000_000_000

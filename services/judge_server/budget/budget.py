@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from guerdon.judge_messages import Allowance, Budget
 from judge_server.budget.accounts import NANOS, Account, Amount, Books, Hold, Limit, Standing, nanos_down, nanos_up
-from judge_server.calls.recent import Recent
+from judge_server.budget.recent import Recent
 from judge_server.judges import Judge
 from judge_server.llm import Call, CallFailed
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from judge_server.budget.accounts import Account
 from judge_server.budget.budget import Budgets, most
 from judge_server.calls.attempt import LEDGER, Attempt, Line, Paper
-from judge_server.calls.cache_key import cache_key
 from judge_server.calls.retry import wait_s
+from judge_server.ledger.cache_key import cache_key
 from judge_server.ledger.ledger import Ledger
 from judge_server.ledger.thread import LedgerUnavailable
 from judge_server.llm import Call, CallFailed, Outcome, Reply
@@ -49,7 +49,6 @@ class Desk:
     under_way: "dict[str, asyncio.Future[Shared | None]]" = field(default_factory=dict)
     left_behind: "dict[str, asyncio.Task[Replied]]" = field(default_factory=dict)
     """Calls by key that were on their way when whoever asked went: they are paid, and end in the ledger."""
-    owed: int = 0
 
     def leave(self, key: str, task: "asyncio.Task[Replied]") -> None:
         """Let a call that is on its way end by itself, or be cancelled after `finish_s`."""
@@ -102,7 +101,6 @@ class JudgeAsker:
 
     async def ask(self, call: Call, read: Callable[[Reply], Reading]) -> Outcome[Reading]:
         tally = Tally()
-        self._desk.owed += 1
         try:
             async with asyncio.timeout(self._left_s()):
                 return await self._answered(call, read, tally)
@@ -117,8 +115,6 @@ class JudgeAsker:
                 return tally.outcome(failure=CallFailed("overloaded", why, retriable=True, sent=tally.attempts > 0))
             why = f"{self._line.judge.name}: the request's deadline passed while waiting for {tally.waiting_for}"
             return tally.outcome(failure=CallFailed("judge_timeout", why, retriable=True, sent=tally.attempts > 0))
-        finally:
-            self._desk.owed -= 1
 
     def _left_s(self) -> float:
         return self._deadline - time.monotonic()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from judge_server.budget.accounts import Amount, Hold, nanos_up
 from judge_server.budget.budget import Budgets
 from judge_server.calls.adaptive_concurrency import Concurrency
-from judge_server.calls.cache_key import prompt_hash
 from judge_server.calls.gate import Gate
 from judge_server.judges import Judge
+from judge_server.ledger.cache_key import prompt_hash
 from judge_server.ledger.ledger import EndedCall, Ledger, SentCall
 from judge_server.ledger.reply_json import dump
 from judge_server.limits.rate_limit import RateLimit, Turn

@@ -72,11 +72,6 @@ class Calls:
             raise
 
     @property
-    def owed(self) -> int:
-        """Calls that are waiting or under way."""
-        return self._desk.owed
-
-    @property
     def left_behind(self) -> int:
         """Calls under way that nobody waits for any more."""
         return len(self._desk.left_behind)

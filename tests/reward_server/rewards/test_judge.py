@@ -6,14 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.rule_judge import RuleJudge, judging
 
 from guerdon.judge_messages import Criterion, GradedAnswer, GradeRequest
 from guerdon.messages import Score
@@ -30,68 +29,10 @@ from reward_server.settings import Settings
 Make = Callable[..., Judge]
 
 
-@dataclass
-class RuleJudge:
-    """A judge server of its own: longer answers are better, and an answer may name the status that it ends in.
-
-    Attributes:
-        asked: path and body of every request.
-        reply: what is answered in place of the rule's answer: a status and a body.
-        gate: whom an answer waits for.
-    """
-
-    url: str = ""
-    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    tokens: list[str | None] = field(default_factory=list)
-    reply: tuple[int, str] | None = None
-    gate: threading.Barrier | None = None
-
-    def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        told = {"judge": body.get("judge") or "rule", "model": "rule", "prompt_version": "1"}
-        if path == "/v1/grade":
-            return told | {"grades": [self.grade(one["answer"], body) for one in body["answers"]]}
-        return told | {"verdicts": [self.verdict(one["answer_a"], one["answer_b"]) for one in body["comparisons"]]}
-
-    def grade(self, answer: str, body: dict[str, Any]) -> dict[str, Any]:
-        if answer.startswith("judge_"):
-            return {"status": answer.split()[0], "error": "as the answer says"}
-        score = min(10.0, float(len(answer)))
-        return {"score": score, "criteria": {one["name"]: score / 2 for one in body.get("criteria", [])}}
-
-    def verdict(self, a: str, b: str) -> dict[str, Any]:
-        for answer in (a, b):
-            if answer.startswith("judge_"):
-                return {"status": answer.split()[0], "error": "as the answer says"}
-        return {"winner": "tie" if len(a) == len(b) else "a" if len(a) > len(b) else "b"}
-
-
 @pytest.fixture
 def judge() -> Iterator[RuleJudge]:
-    judge = RuleJudge()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            judge.asked.append((self.path, body))
-            judge.tokens.append(self.headers["authorization"])
-            if judge.gate is not None:
-                judge.gate.wait()
-            status, text = judge.reply or (200, json.dumps(judge.answer(self.path, body)))
-            self.send_response(status)
-            self.send_header("content-length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        judge.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
+    with judging() as judge:
         yield judge
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

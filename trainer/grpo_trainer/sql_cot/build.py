@@ -1,57 +1,93 @@
 """`guerdon sqlcot build`: rows of SQL, question and reasoning from a database, into a file."""
 
 import argparse
-import sys
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from grpo_trainer.sql_cot import car_dealership, row_file, rows
+from grpo_trainer.sql_cot import car_dealership, row_file, rows, targets
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; return its exit status: 2 when the rows cannot be built as asked."""
-    arguments = parsed(argv)
+    """Run the command.
+
+    Raises:
+        ValueError: the rows cannot be built as asked.
+        OSError: a file cannot be read or written.
+    """
+    arguments = parser().parse_args(argv)
+    others = {row["query_id"] for file in arguments.without for row in row_file.read(file)}
     source: AbstractContextManager[Path] = (
         nullcontext(arguments.database) if arguments.database else car_dealership.opened()
     )
-    try:
-        with source as database:
-            built = rows.build(database, arguments.rows, arguments.seed)
-        row_file.write(built, arguments.out)
-    except (OSError, ValueError) as error:
-        print(f"guerdon sqlcot: {error}", file=sys.stderr)
-        return 2
+    with source as database:
+        built = rows.build(database, arguments.rows, arguments.seed, without=others)
+    if arguments.targets:
+        for row, target in zip(built, targets.of(built, "embedding"), strict=True):
+            row["target"] = target
+    held_out: list[rows.Row] = []
+    if arguments.held_out:
+        built, held_out = rows.split(built, arguments.held_out_share, arguments.seed)
+        row_file.write(held_out, arguments.held_out)
+    row_file.write(built, arguments.out)
     print(summary(built, arguments.out))
+    if held_out:
+        print(f"held out {len(held_out)} rows of {_queries(held_out)} other queries in {arguments.held_out}")
     return 0
 
 
-def parsed(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="guerdon sqlcot", description="Data for the dataset and reward sql_cot.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    build = commands.add_parser(
-        "build",
-        help="build rows from a database",
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(
+        prog="guerdon sqlcot build",
         description="Build rows of SQL, question and reasoning from a SQLite database, half of them with SQL that is "
         'wrong in one place. A run reads the file where it says: [dataset] name = "sql_cot", path = FILE.',
     )
-    source = build.add_mutually_exclusive_group()
+    source = options.add_mutually_exclusive_group()
     source.add_argument("--database", type=Path, metavar="FILE", help="a SQLite database; it is only read")
     source.add_argument("--car-dealership", action="store_true", help="the database that ships (the default)")
-    build.add_argument("--rows", type=_positive, default=480, metavar="N", help="how many rows (default: 480)")
-    build.add_argument("--seed", type=int, default=0, metavar="S", help="another seed gives other rows (default: 0)")
-    build.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="the file to write")
-    return parser.parse_args(argv)
+    options.add_argument("--rows", type=positive, default=480, metavar="N", help="how many rows (default: 480)")
+    options.add_argument("--seed", type=int, default=0, metavar="S", help="another seed gives other rows (default: 0)")
+    options.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="the file to write")
+    options.add_argument(
+        "--targets", action="store_true", help="write the column target: MiniLM's similarity of the texts"
+    )
+    options.add_argument("--held-out", type=Path, metavar="FILE.jsonl", help="write rows of other queries here")
+    options.add_argument(
+        "--held-out-share", type=share, default=0.15, metavar="P", help="of the rows, for --held-out (default: 0.15)"
+    )
+    options.add_argument(
+        "--without",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="build no row of the queries in this file; may be repeated",
+    )
+    return options
 
 
 def summary(built: list[rows.Row], out: Path) -> str:
     counts = Counter(row["corruption"] or "clean" for row in built)
-    queries = len({row["query_id"] for row in built})
     lines = [f"  {kind:<18}{count:>6}" for kind, count in counts.most_common()]
-    return "\n".join([f"wrote {len(built)} rows of {queries} queries to {out}", *lines])
+    return "\n".join([f"wrote {len(built)} rows of {_queries(built)} queries to {out}", *lines])
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def share(text: str) -> float:
+    """Return a number in (0, 1)."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
+
+
+def _queries(built: list[rows.Row]) -> int:
+    return len({row["query_id"] for row in built})

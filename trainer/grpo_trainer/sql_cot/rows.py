@@ -1,7 +1,7 @@
 """Rows of SQL, question and reasoning, right and wrong, built from a database; and their split."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -21,14 +21,16 @@ MOST_MISSES = 300
 """The database is taken to have no more queries after so many drawn in a row that gave no new rows."""
 
 
-def build(database: Path, rows: int, seed: int) -> list[Row]:
+def build(database: Path, rows: int, seed: int, without: Collection[str] = ()) -> list[Row]:
     """Return `rows` rows, half of them corrupted; fewer rows of one seed are among its more, in another order.
+
+    No row is of a query whose id is in `without`.
 
     Raises:
         ValueError: there is no database, or it gives fewer rows.
     """
     with Database(database) as opened:
-        found = list(islice(_rows(opened, Random(seed)), rows))
+        found = list(islice(_rows(opened, Random(seed), without), rows))
     if len(found) < rows:
         raise ValueError(f"{database} gives only {len(found)} distinct rows, not {rows}; ask for fewer")
     Random(seed).shuffle(found)
@@ -51,7 +53,7 @@ def split(rows: Sequence[Row], validation_share: float, seed: int) -> tuple[list
     return [row for row in rows if row["query_id"] not in held], [row for row in rows if row["query_id"] in held]
 
 
-def _rows(database: Database, rng: Random) -> Iterator[Row]:
+def _rows(database: Database, rng: Random, without: Collection[str]) -> Iterator[Row]:
     tables = [table for table in schema.read(database) if table.columns]
     counts = Counter(dict.fromkeys(KINDS, 0))
     seen: set[str] = set()
@@ -59,7 +61,7 @@ def _rows(database: Database, rng: Random) -> Iterator[Row]:
     while tables and misses < MOST_MISSES:
         misses += 1
         query = rng.choice(FORMS)(rng.choice(tables), tables, rng)
-        if query is None or query.sql in seen:
+        if query is None or query.sql in seen or query.id in without:
             continue
         seen.add(query.sql)
         result = database.rows(query.sql)

@@ -1,7 +1,7 @@
-"""How well a row's reasoning fits its SQL and question, as sentence embeddings see it."""
+"""How well a row's reasoning fits its SQL and question: what a policy's score is held against."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,33 @@ import numpy.typing as npt
 from grpo_trainer.sql_cot.rows import Row
 
 Vectors = npt.NDArray[np.floating[Any]]
+Target = Literal["embedding", "execution", "column"]
+COLUMNS = {"execution": "execution_match", "column": "target"}
+
+
+def of(rows: Sequence[Row], kind: Target) -> list[float]:
+    """Return each row's target in [0, 1].
+
+    embedding: similarity of the texts, by the model that the reward server uses too. execution: 1 where the SQL gives
+    what the reasoning describes, else 0. column: the rows' own.
+
+    Raises:
+        ValueError: a row has no such target.
+    """
+    if kind == "embedding":
+        from reward_server.rewards.embeddings import Embeddings  # it loads torch
+
+        encoder = Embeddings()
+        encoder.load()
+        return embedding_targets(rows, encoder.embed)
+    return [_column(row, kind, number) for number, row in enumerate(rows, 1)]
+
+
+def _column(row: Row, kind: Target, number: int) -> float:
+    value = row[COLUMNS[kind]]
+    if value is None:
+        raise ValueError(f'row {number} has no {COLUMNS[kind]}, which target = "{kind}" needs')
+    return float(value)
 
 
 def embedding_targets(rows: Sequence[Row], embed: Callable[[list[str]], Vectors]) -> list[float]:

@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from model_evaluation.answers import model_outputs
 from model_evaluation.answers.checkpoint import PACKAGE, Checkpoint, downloaded, located
@@ -21,6 +22,27 @@ from model_evaluation.stage import Stage
 
 DONE = ("ok", "invalid_input")
 """What is not made again: what there is, and what no run can make."""
+
+
+class Draw(NamedTuple):
+    """One completion that is wanted."""
+
+    prompt: Prompt
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What one contestant said when it was asked each prompt several times.
+
+    Attributes:
+        completions: a row a prompt, in the prompts' order, with one completion a draw.
+        facts: as of `Answers`.
+    """
+
+    contestant: Contestant
+    completions: list[list[Completion]]
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -47,10 +69,26 @@ def answers(contestant: Contestant, prompts: Sequence[Prompt], sampling: Samplin
         path = Path(contestant.source).expanduser()
         facts = {"kind": "outputs", "file": path.name, "sha256_of_outputs": content_key(_texts(contestant, prompts))}
         return Answers(contestant, model_outputs.completions(contestant.source, prompts), facts)
-    journal = Journal(_file(contestant, out))
-    if contestant.kind == "endpoint":
-        return asyncio.run(_of_endpoint(contestant, prompts, sampling, journal))
-    return _of_local(contestant, prompts, sampling, journal, batch)
+    wanted = [Draw(prompt, sampling) for prompt in prompts]
+    return _made(contestant, wanted, Journal(_file(contestant, out)), batch)
+
+
+def draws(
+    contestant: Contestant, prompts: Sequence[Prompt], sampling: Sampling, number: int, out: Path, batch: int
+) -> Draws:
+    """Return `number` completions of every prompt, drawn with the seeds from the sampling's own on; kept as `answers`.
+
+    Raises:
+        EvaluationError: the model cannot be asked at all, or all draws would be alike.
+    """
+    if contestant.kind == "outputs":
+        raise EvaluationError(f"{contestant.name}: a file of outputs holds one completion a prompt; give the model")
+    if sampling.temperature == 0 and number > 1:
+        raise EvaluationError(f"--temperature 0 is greedy: {number} completions of a prompt would be one and the same")
+    wanted = [Draw(prompt, replace(sampling, seed=sampling.seed + one)) for prompt in prompts for one in range(number)]
+    made = _made(contestant, wanted, Journal(_file(contestant, out)), batch)
+    rows = [made.completions[start : start + number] for start in range(0, len(wanted), number)]
+    return Draws(contestant, rows, made.facts)
 
 
 def kept(contestant: Contestant, prompts: Sequence[Prompt], sampling: Sampling, out: Path) -> list[Completion | None]:
@@ -64,33 +102,36 @@ def kept(contestant: Contestant, prompts: Sequence[Prompt], sampling: Sampling, 
     identity = _endpoint_identity(contestant) if contestant.kind == "endpoint" else _identity_here(contestant)
     if identity is None or not _file(contestant, out).exists():
         return [None] * len(prompts)
-    journal, keys = Journal(_file(contestant, out)), _keys(identity, prompts, sampling)
-    missing = journal.missing(dict.fromkeys(keys.values()), DONE)
-    return [None if keys[prompt.id] in missing else _taken(journal, keys, prompt) for prompt in prompts]
+    journal = Journal(_file(contestant, out))
+    keys = [_key(identity, Draw(prompt, sampling)) for prompt in prompts]
+    missing = journal.missing(dict.fromkeys(keys), DONE)
+    return [None if key in missing else _taken(journal, key, one) for key, one in zip(keys, prompts, strict=True)]
 
 
-def _of_local(
-    contestant: Contestant, prompts: Sequence[Prompt], sampling: Sampling, journal: Journal, batch: int
-) -> Answers:
+def _made(contestant: Contestant, wanted: Sequence[Draw], journal: Journal, batch: int) -> Answers:
+    if contestant.kind == "endpoint":
+        return asyncio.run(_of_endpoint(contestant, wanted, journal))
+    return _of_local(contestant, wanted, journal, batch)
+
+
+def _of_local(contestant: Contestant, wanted: Sequence[Draw], journal: Journal, batch: int) -> Answers:
     checkpoint = downloaded(located(contestant.source))
     identity = checkpoint.identity
-    keys = _keys({"kind": "local", **identity}, prompts, sampling)
-    by_key = {keys[prompt.id]: prompt for prompt in prompts}
-    wanted = list(journal.missing(by_key, DONE).values())
-    with Stage(f"{contestant.name}: answers", len(by_key), len(by_key) - len(wanted)) as stage:
-        if wanted:
-            _fill(contestant, checkpoint, wanted, sampling, journal, keys, batch, stage)
+    keys = [_key({"kind": "local", **identity}, draw) for draw in wanted]
+    by_key = dict(zip(keys, wanted, strict=True))
+    missing = journal.missing(by_key, DONE)
+    with Stage(f"{contestant.name}: answers", len(by_key), len(by_key) - len(missing)) as stage:
+        if missing:
+            _fill(contestant, checkpoint, missing, journal, batch, stage)
     facts = {"kind": "local", "source": contestant.source, "identity": identity, **_loaded_facts(journal, keys)}
-    return Answers(contestant, [_taken(journal, keys, prompt) for prompt in prompts], facts)
+    return Answers(contestant, [_taken(journal, key, one.prompt) for key, one in zip(keys, wanted, strict=True)], facts)
 
 
 def _fill(
     contestant: Contestant,
     checkpoint: Checkpoint,
-    wanted: Sequence[Prompt],
-    sampling: Sampling,
+    missing: Mapping[str, Draw],
     journal: Journal,
-    keys: dict[str, str],
     batch: int,
     stage: Stage,
 ) -> None:
@@ -107,34 +148,44 @@ def _fill(
             "dtype": str(model.dtype).removeprefix("torch."),
             "own_chat_template": model.has_template,
         }
-        # Prompts of like length together, so that little of a batch is padding.
-        ordered = sorted(wanted, key=lambda prompt: len(prompt.shown))
-        for some in (ordered[start : start + batch] for start in range(0, len(ordered), batch)):
-            made = model.answers(some, sampling)
-            journal.append({**one.record(keys[one.prompt_id]), "model": loaded} for one in made)
+        for some in _batches(missing, batch):
+            by_prompt = {draw.prompt.id: key for key, draw in some.items()}
+            made = model.answers([draw.prompt for draw in some.values()], next(iter(some.values())).sampling)
+            journal.append({**one.record(by_prompt[one.prompt_id]), "model": loaded} for one in made)
             stage.advance(len(made))
 
 
-async def _of_endpoint(
-    contestant: Contestant, prompts: Sequence[Prompt], sampling: Sampling, journal: Journal
-) -> Answers:
+def _batches(missing: Mapping[str, Draw], batch: int) -> Iterator[dict[str, Draw]]:
+    """Yield draws of one seed together, those of like length in one batch, so that little of it is padding."""
+    by_seed: defaultdict[Sampling, list[tuple[str, Draw]]] = defaultdict(list)
+    for key, draw in missing.items():
+        by_seed[draw.sampling].append((key, draw))
+    for draws_of_seed in by_seed.values():
+        ordered = sorted(draws_of_seed, key=lambda one: len(one[1].prompt.shown))
+        yield from (dict(ordered[start : start + batch]) for start in range(0, len(ordered), batch))
+
+
+async def _of_endpoint(contestant: Contestant, wanted: Sequence[Draw], journal: Journal) -> Answers:
     from model_evaluation.answers.endpoint import Endpoint
 
     facts = _endpoint_identity(contestant)
-    keys = _keys(facts, prompts, sampling)
-    by_key = {keys[prompt.id]: prompt for prompt in prompts}
-    wanted = list(journal.missing(by_key, DONE).values())
-    with Stage(f"{contestant.name}: answers", len(by_key), len(by_key) - len(wanted)) as stage:
+    keys = [_key(facts, draw) for draw in wanted]
+    by_key = dict(zip(keys, wanted, strict=True))
+    missing = journal.missing(by_key, DONE)
+    with Stage(f"{contestant.name}: answers", len(by_key), len(by_key) - len(missing)) as stage:
         async with Endpoint(contestant) as endpoint:
-            async for one in endpoint.answers(wanted, sampling):
-                journal.append([one.record(keys[one.prompt_id])])
-                stage.advance()
-    return Answers(contestant, [_taken(journal, keys, prompt) for prompt in prompts], facts)
+            for some in _batches(missing, max(1, len(missing))):
+                by_prompt = {draw.prompt.id: key for key, draw in some.items()}
+                sampling = next(iter(some.values())).sampling
+                async for one in endpoint.answers([draw.prompt for draw in some.values()], sampling):
+                    journal.append([one.record(by_prompt[one.prompt_id])])
+                    stage.advance()
+    return Answers(contestant, [_taken(journal, key, one.prompt) for key, one in zip(keys, wanted, strict=True)], facts)
 
 
-def _keys(identity: dict[str, str], prompts: Sequence[Prompt], sampling: Sampling) -> dict[str, str]:
-    """Return each prompt's key: another model, prompt or setting is another completion."""
-    return {prompt.id: content_key([identity, prompt.turns, sampling.record()]) for prompt in prompts}
+def _key(identity: dict[str, str], draw: Draw) -> str:
+    """Return the key of one completion: another model, prompt or setting is another one."""
+    return content_key([identity, draw.prompt.turns, draw.sampling.record()])
 
 
 def _endpoint_identity(contestant: Contestant) -> dict[str, str]:
@@ -156,15 +207,15 @@ def _identity_here(contestant: Contestant) -> dict[str, str] | None:
     return {"kind": "local", **checkpoint.identity}
 
 
-def _taken(journal: Journal, keys: dict[str, str], prompt: Prompt) -> Completion:
+def _taken(journal: Journal, key: str, prompt: Prompt) -> Completion:
     # The same question with another reference has the same completion.
-    record = {name: value for name, value in journal[keys[prompt.id]].items() if name != "model"}
+    record = {name: value for name, value in journal[key].items() if name != "model"}
     return Completion.read(record | {"prompt_id": prompt.id})
 
 
-def _loaded_facts(journal: Journal, keys: dict[str, str]) -> dict[str, Any]:
+def _loaded_facts(journal: Journal, keys: Iterable[str]) -> dict[str, Any]:
     """Return how the model was loaded when it answered, be it by an earlier run."""
-    return next((dict(journal[key]["model"]) for key in keys.values()), {})
+    return next((dict(journal[key]["model"]) for key in keys), {})
 
 
 def _texts(contestant: Contestant, prompts: Sequence[Prompt]) -> list[str]:

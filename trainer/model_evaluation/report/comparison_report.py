@@ -11,6 +11,7 @@ from typing import Any
 
 from guerdon.judge_messages import Budget, JudgeInfo
 from model_evaluation.answers import tag_format
+from model_evaluation.answers.completion import visible
 from model_evaluation.answers.generation import Answers
 from model_evaluation.answers.sampling import Sampling
 from model_evaluation.content_key import content_key
@@ -66,10 +67,24 @@ def report(setting: Setting, answers: Sequence[Answers], games: Sequence[Judged]
         "ranking": ranking.model_dump(mode="json") if ranking else None,
         "comparisons": len(games),
         "failures": failures,
-        "usage": spending(budget, sum(len(game.verdict.orders) for game in games if game.verdict)),
+        "usage": spending(budget, judge_calls(games)),
         "samples": samples(setting.prompts, answers, games),
         "manifest": _manifest(setting, answers),
     }
+
+
+def judge_calls(games: Sequence[Judged]) -> int:
+    """Count what a judge was asked, each question once: models that give the same answer share those about it.
+
+    A question is a prompt and two answers in the order they are shown; another sample of it is another call.
+    """
+    asked = set()
+    for game in games:
+        shown = [visible(one.text or "") for one in (game.answer_a, game.answer_b)]
+        for one in game.verdict.orders if game.verdict else ():
+            first, second = shown if one.first == "a" else reversed(shown)
+            asked.add((game.prompt.turns, game.prompt.reference, first, second, one.sample))
+    return len(asked)
 
 
 def _pairs(outcomes: Sequence[Outcome], setting: Setting, described: Mapping[str, str]) -> list[ComparisonStatistics]:

@@ -49,6 +49,13 @@ def estimate(value: Mapping[str, Any], *, share: bool = False) -> str:
     return f"{shown} {interval(value, share=share)}".strip()
 
 
+def precise(value: Mapping[str, Any]) -> str:
+    """Return an estimate with three digits: differences of shares are small."""
+    if value["value"] is None:
+        return f"{NONE} ({value['reason']})"
+    return f"{number(value['value'], 3)} {interval(value, digits=3)}".strip()
+
+
 def money(usage: Mapping[str, Any]) -> str:
     if usage["cost"] is None:
         return NONE

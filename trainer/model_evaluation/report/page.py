@@ -27,6 +27,31 @@ def comparison(report: Report, opened: int) -> str:
     )
 
 
+def diversity(report: Report) -> str:
+    """Return the page of `guerdon diversity`."""
+    from model_evaluation.report import diversity_charts
+
+    names = [arm["name"] for arm in report["arms"]]
+    return render(
+        "diversity.html",
+        r=report,
+        title=f"Diversity of {names[0]}" if len(names) == 1 else f"Diversity of {len(names)} arms",
+        charts=[Markup(svg) for svg in diversity_charts.svgs(report)],  # noqa: S704 - ours; matplotlib escapes names
+    )
+
+
+def passk(report: Report) -> str:
+    """Return the page of `guerdon passk`."""
+    from model_evaluation.report import passk_charts
+
+    return render(
+        "passk.html",
+        r=report,
+        title="pass@k",
+        charts=[Markup(svg) for svg in passk_charts.svgs(report)],  # noqa: S704 - ours; matplotlib escapes names
+    )
+
+
 def render(template: str, **values: Any) -> str:
     """Fill a template; what is not marked as markup is escaped, and an unknown name is an error."""
     environment = Environment(
@@ -41,7 +66,7 @@ def render(template: str, **values: Any) -> str:
         "script": Markup(_text("browser.js")),  # noqa: S704 - our own file
         **{one.__name__: one for one in (figure.number, figure.percent, figure.interval, figure.estimate)},
         **{one.__name__: one for one in (figure.p_value, figure.money, figure.capitalised)},
-        **{one.__name__: one for one in (figure.asked, figure.by_status)},
+        **{one.__name__: one for one in (figure.asked, figure.by_status, figure.precise)},
         **{one.__name__: one for one in (badge, kinds, question, said)},
     }
     return environment.get_template(template).render(**values)

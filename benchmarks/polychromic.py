@@ -1,0 +1,72 @@
+"""The arms of the polychromic system on three seeds: `python benchmarks/polychromic.py [DIR]`.
+
+Runs `guerdon pipeline polychromic --size proof --seeds 0,1,2 --out DIR` (which goes on where it was) and writes what
+its report says to benchmarks/results/polychromic.json, with the machine. The last line is JSON: by arm, how far
+distinct_2, semantic diversity and quality lie from the baseline's, and whether the issue's claim holds.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from machine import machine
+
+RESULT = Path(__file__).parent / "results" / "polychromic.json"
+METRICS = ("distinct_2", "semantic", "self_bleu_4.method1", "novelty", "vendi", "words", "quality.mentions")
+CLAIMED = ("distinct_2", "semantic")
+SEEDS = "0,1,2"
+
+
+def report(folder: Path) -> dict[str, Any]:
+    """Run the pipeline and return the report of its comparison."""
+    command = ("pipeline", "polychromic", "--size", "proof", "--seeds", SEEDS, "--out", str(folder))
+    if status := subprocess.run([sys.executable, "-m", "guerdon.cli", *command]).returncode:
+        raise RuntimeError(f"guerdon {' '.join(command)} ended with status {status}")
+    found: dict[str, Any] = json.loads((folder / "diversity" / "diversity.json").read_text())
+    return found
+
+
+def summary(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the arms' means, their distances from the baseline, and whether the claim holds."""
+    from_baseline = found["from_baseline"]
+    return {
+        "headlines": found["headlines"],
+        "arms": {
+            arm["name"]: {
+                "seeds": len(arm["seeds"]),
+                "signal_share": arm["signal_share"],
+                "means": {metric: arm["metrics"][metric] for metric in METRICS},
+            }
+            for arm in found["arms"]
+        },
+        "from_baseline": {metric: from_baseline[metric] for metric in METRICS},
+        "configs": found["configs"],
+        "holds": holds(found),
+        "manifest": found["manifest"],
+    }
+
+
+def holds(found: dict[str, Any], arm: str = "set") -> dict[str, bool]:
+    """Return by metric whether a rise is shown, and whether quality is equal within the margin or better."""
+    of_arm = {metric: found["from_baseline"][metric][arm] for metric in (*CLAIMED, "quality.mentions")}
+    rises = {metric: of_arm[metric]["shown"] and of_arm[metric]["difference"]["value"] > 0 for metric in CLAIMED}
+    quality = of_arm["quality.mentions"]
+    lows = [one["interval"]["low"] for one in (quality["difference"], quality["over_seeds"]) if one["interval"]]
+    return {**rises, "quality no worse than the margin": bool(lows) and min(lows) >= -found["margin"]}
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="guerdon-polychromic-"))
+    started = time.monotonic()
+    found = summary(report(folder))
+    took = {"seconds": round(time.monotonic() - started), "command": "python benchmarks/polychromic.py"}
+    RESULT.write_text(json.dumps({"machine": machine(), **took, **found}, indent=1, ensure_ascii=False) + "\n")
+    print(json.dumps({"headlines": found["headlines"], "holds": found["holds"]}, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

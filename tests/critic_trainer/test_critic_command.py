@@ -1,0 +1,180 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from critic_trainer.critic_command import main
+from critic_trainer.critic_error import CriticError
+from critic_trainer.labeling.local_labeler import read as read_grade
+from critic_trainer.learning import critic_file
+from critic_trainer.learning.label_matrix import masked_loss, split
+from critic_trainer.redial import read as read_redial
+from critic_trainer.reply import Reply
+from reward_server.rewards import Item
+from reward_server.rewards.critic import Critic
+
+KIND, RUDE = "I am so sorry to hear that, tell me more.", "Watch something."
+FILE = """
+heads = [{ name = "empathy" }, { name = "recommendation" }, { name = "flat", weight = 0 }]
+[encoder]
+train = "TRAIN"
+max_tokens = 32
+[training]
+epochs = EPOCHS
+batch = 8
+head_learning_rate = 0.05
+"""
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    """Replies with labels by two labelers; every fifth has no label for `recommendation`."""
+    made = []
+    for number in range(count):
+        kind = number % 2
+        one = {"empathy": 0.9 if kind else 0.1, "flat": 0.5} | (
+            {"recommendation": 0.2 + 0.6 * (1 - kind)} if number % 5 else {}
+        )
+        made.append(
+            {
+                "id": f"r{number}",
+                "dialogue": f"d{number // 2}",
+                "conversation": [{"role": "user", "content": f"I feel low, {number}."}],
+                "reply": f"{KIND if kind else RUDE} {number}",
+                "reference": KIND,
+                "labels": {"a": one, "b": one},
+            }
+        )
+    return made
+
+
+def written(path: Path, some: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in some), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("labels")
+    file = written(folder / "dialogues.jsonl", rows(48))
+    command = ["label", str(file), "--labeler", "column:a", "--labeler", "column:b", "--out", str(folder)]
+    assert main(command) == 0
+    return folder / "labels.jsonl"
+
+
+def trained(folder: Path, labels: Path, train: str, epochs: int) -> Path:
+    (folder / "mine.toml").write_text(FILE.replace("TRAIN", train).replace("EPOCHS", str(epochs)), encoding="utf-8")
+    assert main(["train", str(folder / "mine.toml"), "--labels", str(labels), "--out", str(folder / "critic")]) == 0
+    return folder / "critic"
+
+
+def test_labels_carry_the_computed_bleu_and_missing_ones_are_null(labels: Path) -> None:
+    found = [json.loads(line)["labels"] for line in labels.read_text().splitlines()]
+
+    assert 0 < found[1]["bleu"] <= 1
+    assert found[0]["recommendation"] is None
+    assert found[1]["recommendation"] == pytest.approx(0.2)
+
+
+def test_a_frozen_critic_is_learned_served_and_examined(tmp_path: Path, labels: Path) -> None:
+    critic = trained(tmp_path, labels, "frozen", epochs=25)
+    served = Critic(model=str(critic))
+    served.load()
+    kind, rude = served.score([Item(prompt="User: I feel low.", completion=text) for text in (KIND, RUDE)])
+
+    assert kind.components["empathy"] > rude.components["empathy"] + 0.3  # type: ignore[operator]
+    assert main(["eval", str(critic), "--labels", str(labels), "--out", str(tmp_path / "examined")]) == 0
+    report = json.loads((tmp_path / "examined" / "report.json").read_text())
+    findings = {head["name"]: head["diagnosis"]["finding"] for head in report["heads"]}
+    assert findings["flat"] == "labels without variance"
+    assert "trained on this very file" in report["warnings"][0]
+    assert "R² is undefined: all labels equal" in (tmp_path / "examined" / "report.html").read_text()
+
+
+def test_an_adapted_encoder_is_saved_merged_and_scores_as_it_did_in_training(tmp_path: Path, labels: Path) -> None:
+    critic = trained(tmp_path, labels, "lora", epochs=1)
+    card = json.loads((critic / "training.json").read_text())
+    held = [row for row in map(json.loads, labels.read_text().splitlines()) if row["dialogue"] in card["validation"]]
+    served = Critic(model=str(critic), dtype="float32")
+    served.load()
+    scores = served.score(
+        [Item.from_fields({"prompt": row["conversation"], "completion": row["reply"]}) for row in held]
+    )
+    errors = [
+        (float(score.components[name] or 0) - label) ** 2
+        for row, score in zip(held, scores, strict=True)
+        for name, label in row["labels"].items()
+        if name in score.components and label is not None
+    ]
+
+    assert sum(errors) / len(errors) == pytest.approx(card["validation_loss"][0], abs=1e-4)
+
+
+@given(st.lists(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=2, max_size=2), min_size=1, max_size=8))
+def test_missing_labels_have_no_part_in_the_loss_and_no_gradient(labels: list[list[float | None]]) -> None:
+    wanted = torch.tensor([[float("nan") if value is None else value for value in row] for row in labels])
+    scores = torch.full(wanted.shape, 0.5, requires_grad=True)
+    loss = masked_loss(scores, wanted)
+    loss.backward()  # type: ignore[no-untyped-call]
+    there = ~torch.isnan(wanted)
+
+    assert scores.grad is not None
+    assert torch.isfinite(scores.grad).all()
+    assert (scores.grad[~there] == 0).all()
+    expected = (0.5 - wanted[there]).square().mean() if there.any() else torch.tensor(0.0)
+    assert loss.detach() == pytest.approx(float(expected))
+
+
+def test_no_dialogue_is_on_both_sides_of_a_split() -> None:
+    replies = [Reply(id=str(n), dialogue=f"d{n // 3}", conversation="", reply="") for n in range(60)]
+    train, held = split(replies, 0.2, seed=1)
+
+    assert len(train) + len(held) == 60
+    assert not {replies[n].dialogue for n in train} & {replies[n].dialogue for n in held}
+
+
+def test_redial_dialogues_become_replies_with_the_films_named(tmp_path: Path) -> None:
+    messages = [
+        {"senderWorkerId": 1, "text": "Hi, I like comedies."},
+        {"senderWorkerId": 2, "text": "Have you seen @111776?"},
+        {"senderWorkerId": 2, "text": "It is fun."},
+        {"senderWorkerId": 1, "text": "No!"},
+    ]
+    row = {
+        "conversationId": 7,
+        "initiatorWorkerId": 1,
+        "respondentWorkerId": 2,
+        "movieMentions": {"111776": "Super Troopers (2001)"},
+        "messages": messages,
+    }
+    [reply] = read_redial(written(tmp_path / "redial.jsonl", [row]))
+
+    assert reply.reply == "Have you seen Super Troopers (2001)?\nIt is fun."
+    assert reply.conversation == [{"role": "user", "content": "Hi, I like comedies."}]
+    assert reply.dialogue == "7"
+
+
+@pytest.mark.parametrize("text", ["", "I think 7", '{"empathy": 11}', '{"empathy": 5}', "{broken"])
+def test_what_a_local_labeler_cannot_be_read_from_is_a_failure_and_no_label(text: str) -> None:
+    assert read_grade(text) | {"error": ""} == {"status": "judge_unparseable", "labels": {}, "error": ""}
+
+
+def test_a_local_labeler_is_read_from_its_last_object() -> None:
+    grades = {"empathy": 5, "informativeness": 10, "recommendation": 0, "engagement": 2.5, "overall": 4}
+    found = read_grade(f'Example {{"empathy": 1}}. Here: {json.dumps(grades)}')
+
+    assert found["labels"] == {name: value / 10 for name, value in grades.items()}
+
+
+def test_a_wrong_key_of_a_critic_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[training]\nepoch = 3\n")
+    with pytest.raises(CriticError, match=r"training\.epoch"):
+        critic_file.read(str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize("size", ["real", "proof", "smoke"])
+def test_the_critic_that_ships_can_be_read_at_every_size(size: str) -> None:
+    assert critic_file.read("critic", size).heads

@@ -1,0 +1,86 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grpo_trainer import datasets
+from preference_elicitation.collect import main
+
+
+def collect(out: Path, chatter: Any, *more: str) -> int:
+    arguments = ["--personas", "3", "--scenarios", "2", "--max-depth", "2", "--held-out", "1", *more]
+    return main(["--out", str(out), "--questioner", chatter.url, "--participant", chatter.url, *arguments])
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "prompts.jsonl").read_text().splitlines()]
+
+
+def test_there_is_a_prompt_of_every_depth_of_every_scenario(tmp_path: Path, chatter: Any) -> None:
+    assert collect(tmp_path, chatter) == 0
+    found = rows(tmp_path)
+    assert len({(row["scenario"], row["depth"]) for row in found}) == len(found) == 3 * 2 * 3
+    for row in found:
+        assert len(row["transcript"]) == 1 + row["depth"]
+        assert [turn["role"] for turn in row["prompt"]] == ["system", *["user", "assistant"] * row["depth"], "user"]
+        assert len({row["persona"], row["scenario"].rpartition("_")[0]}) == 1
+    assert "18 prompts: 12 for training and 6 for validation" in (tmp_path / "README.md").read_text()
+
+
+def test_an_interrupted_collection_goes_on_and_asks_nothing_twice(tmp_path: Path, chatter: Any) -> None:
+    collect(tmp_path / "whole", chatter)
+    whole, calls = rows(tmp_path / "whole"), len(chatter.chats)
+    collect(tmp_path / "torn", chatter)
+    file = tmp_path / "torn/prompts.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:10]) + lines[10][:40])
+    before = len(chatter.chats)
+    assert collect(tmp_path / "torn", chatter) == 0
+    assert sorted(map(json.dumps, rows(tmp_path / "torn"))) == sorted(map(json.dumps, whole))
+    assert len(chatter.chats) - before < calls
+
+
+def test_prompts_of_other_settings_are_refused(
+    tmp_path: Path, chatter: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collect(tmp_path, chatter)
+    assert collect(tmp_path, chatter, "--seed", "5") == 2
+    assert "seed = 0" in capsys.readouterr().err
+
+
+def test_a_model_that_asks_no_question_is_given_up_and_counted(tmp_path: Path, chatter: Any) -> None:
+    chatter.question = "I like cars."
+    assert collect(tmp_path, chatter) == 3
+    assert {row["depth"] for row in rows(tmp_path)} == {0}
+    chatter.question = "Must it be new?"
+    assert collect(tmp_path, chatter) == 0
+    assert len(rows(tmp_path)) == 18
+
+
+def test_an_unknown_persona_is_refused_with_those_there_are(
+    tmp_path: Path, chatter: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert collect(tmp_path, chatter, "--personas", "nobody") == 2
+    assert "night_nurse" in capsys.readouterr().err
+
+
+def test_the_dataset_holds_what_the_reward_needs_and_nobody_on_both_sides(tmp_path: Path, chatter: Any) -> None:
+    collect(tmp_path, chatter)
+    train, validation = datasets.load("elicitation", path=str(tmp_path / "prompts.jsonl"))
+    assert (len(train), len(validation)) == (12, 6)
+    assert not {row["persona"] for row in train} & {row["persona"] for row in validation}
+    assert all({"persona", "transcript", "pair_seed"} <= row.keys() for row in train)
+    shallow, _ = datasets.load("elicitation", path=str(tmp_path / "prompts.jsonl"), max_depth=0)
+    assert [row["depth"] for row in shallow] == [0] * 4
+
+
+def test_a_dataset_that_is_not_there_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="guerdon collect"):
+        datasets.load("elicitation", path=str(tmp_path / "none.jsonl"))
+
+
+def test_a_row_without_a_persona_is_refused_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "x", "transcript": [], "pair_seed": 1}\n')
+    with pytest.raises(ValueError, match="line 1: persona"):
+        datasets.load("elicitation", path=str(tmp_path / "bad.jsonl"))

@@ -1,0 +1,174 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guerdon.messages import Score
+from preference_elicitation import arm, page
+from preference_elicitation.asking import best, expected
+from preference_elicitation.catalogue import SCENARIOS
+from preference_elicitation.elicitation_error import ElicitationError
+from preference_elicitation.gain_report import difference, reported
+from preference_elicitation.probe import main, prompts
+
+
+def served(value: float, accuracy: float | None = 0.6) -> Score:
+    return Score(value=value, components={"accuracy_before": accuracy})
+
+
+class RewardServer:
+    """A stand-in behind a real socket: a question about energy is worth 0.2, every other nothing."""
+
+    def __init__(self) -> None:
+        self.scored: list[tuple[str, str]] = []
+        self.failing = False
+        self.url = ""
+
+    def answer(self, path: str, body: Any) -> Any:
+        if body is None:
+            return {"rewards": [INFO]}
+        self.scored += [(item["context"]["persona"], item["completion"]) for item in body["items"]]
+        scores = [self._score(item) for item in body["items"]]
+        return {"rewards": [{"reward": "information_gain", "version": "1", "scores": scores}]}
+
+    def _score(self, item: Any) -> Any:
+        if self.failing:
+            return {"value": None, "status": "timeout", "error": "too late"}
+        gain = 0.2 if "run on" in item["completion"] else 0.0
+        return {"value": gain, "components": {"gain": gain, "accuracy_before": 0.5, "accuracy_after": 0.5 + gain}}
+
+
+INFO = {
+    "name": "information_gain",
+    "kind": "information_gain",
+    "description": "",
+    "scope": "item",
+    "runs": "worker",
+    "reads": [],
+    "needs": [],
+    "range": {},
+    "components": {},
+    "version": "1",
+    "settings": {},
+    "settings_schema": {},
+}
+
+
+@pytest.fixture
+def rewards(serving: Any) -> Iterator[RewardServer]:
+    found = RewardServer()
+    with serving(found.answer) as url:
+        found.url = url
+        yield found
+
+
+def probe(out: Path, rewards: RewardServer, *arms: str) -> int:
+    limits = ["--limit", "6", "--reward-url", rewards.url, "--out", str(out)]
+    return main([*arms, "--scenarios", str(SCENARIOS), *limits])
+
+
+def test_a_model_and_a_random_question_are_scored_and_compared(tmp_path: Path, rewards: Any, chatter: Any) -> None:
+    assert probe(tmp_path, rewards, "random=random", f"after/0={chatter.url}", f"after/1={chatter.url}") == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    by_name = {one["name"]: one for one in report["arms"]}
+    assert by_name["after"]["gain"]["value"] == pytest.approx(0.2)
+    assert by_name["after"]["seeds"] == 2
+    assert by_name["after"]["accuracy_after"] == pytest.approx(0.7)
+    assert report["differences"][0]["value"] == pytest.approx(0.2 - by_name["random"]["gain"]["value"])
+    assert "What should it run on?" in (tmp_path / "report.html").read_text()
+
+
+def test_the_same_probe_again_asks_nothing_twice(tmp_path: Path, rewards: Any, chatter: Any) -> None:
+    probe(tmp_path, rewards, f"after={chatter.url}")
+    scored, chats = len(rewards.scored), len(chatter.chats)
+    assert probe(tmp_path, rewards, f"after={chatter.url}") == 0
+    assert (len(rewards.scored), len(chatter.chats)) == (scored, chats)
+
+
+def test_a_failed_score_is_no_number_and_is_tried_again(tmp_path: Path, rewards: Any, chatter: Any) -> None:
+    rewards.failing = True
+    assert probe(tmp_path, rewards, f"after={chatter.url}") == 3
+    [after] = json.loads((tmp_path / "report.json").read_text())["arms"]
+    assert after["gain"] == {"value": None, "interval": None, "n": 0, "reason": "no question has a score"}
+    assert after["failed"] == {"timeout": 6}
+    rewards.failing = False
+    assert probe(tmp_path, rewards, f"after={chatter.url}") == 0
+    [after] = json.loads((tmp_path / "report.json").read_text())["arms"]
+    assert (after["failed"], after["asked"]) == ({}, 6)
+
+
+def test_a_server_that_is_not_there_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["random", "--scenarios", str(SCENARIOS), "--reward-url", "http://127.0.0.1:9"]) == 2
+    assert "guerdon up" in capsys.readouterr().err
+
+
+def test_the_expected_gain_heeds_personas_only_as_far_as_the_conversation_fits_them() -> None:
+    assert expected([served(1.0, 0.9), served(0.0, 0.6)]) == pytest.approx(0.8)
+    assert expected([served(1.0, 0.2), served(0.1, 0.7)]) == pytest.approx(0.1)
+    assert expected([served(1.0, 0.5), served(0.0, 0.5)]) == pytest.approx(0.5)
+    assert expected([Score.failed("timeout", "late")]) == float("-inf")
+
+
+def test_the_best_of_several_questions_is_chosen_without_asking_the_persona_itself() -> None:
+    class Gains:
+        def __init__(self) -> None:
+            self.personas: set[str] = set()
+
+        def gains(self, asked: Any, said: Any) -> list[Score]:
+            self.personas |= {row["persona"] for _, row in asked}
+            return [served(0.3 if question == "good?" else 0.1) for question, _ in asked]
+
+    gains: Any = Gains()
+    assert best(["bad?", "good?", "bad?"], {"persona": "ann"}, ["bob", "eve"], gains) == "good?"
+    assert gains.personas == {"bob", "eve"}
+
+
+def asked(name: str, seed: int | None, persona: str, value: float) -> dict[str, Any]:
+    names = ("gain", "accuracy_before", "accuracy_after", "information_gain", "miscalibration_change", "is_question")
+    place = {"scenario": f"{persona}_1", "depth": 0, "persona": persona, "draw": 0, "key": f"{name}{seed}{persona}"}
+    told = {"question": "Why?", "repeated": False, "value": value, "status": "ok"}
+    return dict.fromkeys(names) | {"arm": name, "seed": seed} | place | told
+
+
+def test_a_difference_is_paired_by_prompt() -> None:
+    people = [f"p{number}" for number in range(8)]
+    base = [asked("random", None, who, float(place)) for place, who in enumerate(people)]
+    after = [asked("after", seed, who, place + 0.5) for place, who in enumerate(people) for seed in (0, 1, 2)]
+    found = difference(after, base, 0)
+    assert found["value"] == pytest.approx(0.5)
+    assert found["interval"]["low"] == pytest.approx(0.5)
+    assert found["interval"]["high"] == pytest.approx(0.5)
+
+
+def test_one_persona_has_no_interval_and_says_why() -> None:
+    report = reported([asked("random", None, "ann", 0.1)], None, 0)
+    assert report["arms"][0]["gain"]["interval"] is None
+    assert report["arms"][0]["gain"]["reason"]
+
+
+def test_a_question_that_is_markup_stands_in_the_page_as_text() -> None:
+    row = asked("random", None, "ann", 0.1) | {"question": "<script>alert(1)</script>?"}
+    shown = page.page(reported([row, asked("random", None, "bob", 0.2)], None, 0))
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+
+
+def test_arms_of_one_name_are_seeds_of_one_policy() -> None:
+    found = arm.all_of(["after/0=a", "after/1=b", "random", "best=best-of-4:a"])
+    assert [(one.name, one.seed, one.kind) for one in found] == [
+        ("after", 0, "model"),
+        ("after", 1, "model"),
+        ("random", None, "random"),
+        ("best", None, "best"),
+    ]
+    assert found[3].best_of == 4
+    with pytest.raises(ElicitationError, match="two arms"):
+        arm.all_of(["x=a", "x=b"])
+
+
+def test_a_limit_takes_prompts_from_all_over_the_file() -> None:
+    found = prompts(SCENARIOS, "validation", 20, 0)
+    assert len(found) == 20
+    assert len({row["persona"] for row in found}) == 20

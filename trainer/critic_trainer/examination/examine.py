@@ -1,0 +1,119 @@
+"""`guerdon critic eval CRITIC --labels LABELS.jsonl`: figures, a diagnosis of every head, and a page of it."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from critic_trainer import reply, rows
+from critic_trainer.critic_error import CriticError
+from critic_trainer.examination.ceiling import ceiling
+from critic_trainer.examination.diagnosis import diagnosis
+from critic_trainer.examination.head_statistics import Values, statistics
+from critic_trainer.examination.plots import pictures
+from critic_trainer.examination.predictions import predictions, served
+from critic_trainer.learning.train import CARD
+from critic_trainer.reply import Reply
+from guerdon import __version__
+
+Pairs = dict[str, tuple[Values, Values]]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examine; return the exit status.
+
+    Raises:
+        CriticError: the critic or the labels are not as they should be.
+    """
+    replies = reply.read(options.labels)
+    critic = served(options.critic)
+    seen = _seen(options.critic, options.labels)
+    found = predictions(critic, replies)
+    pairs = {name: _pairs(name, replies, scores) for name, scores in found.items()}
+    heads = examined(pairs, replies, _agreements(options.agreement))
+    report = {
+        "heads": heads,
+        "warnings": seen,
+        "manifest": {
+            "critic": str(options.critic),
+            "revision": critic.revision(),
+            "heads": critic.heads.model_dump(mode="json"),
+            "labels": {"file": options.labels.name, "sha256": _digest(options.labels), "replies": len(replies)},
+            "packages": {"guerdon": __version__} | {name: version(name) for name in ("torch", "transformers", "numpy")},
+        },
+    }
+    rows.write_json(options.out / "report.json", report)
+    rows.write(options.out / "report.html", page(report, pictures(pairs)))
+    show(heads, seen)
+    print(options.out / "report.html")
+    return 0
+
+
+def examined(pairs: Pairs, replies: Sequence[Reply], agreements: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return figures, ceiling and diagnosis of each head, of its (labels, predictions)."""
+    heads = []
+    for name, (labels, predicted) in pairs.items():
+        figures = statistics(labels, predicted)
+        top = ceiling(name, [one for one in replies if one.label(name) is not None], agreements)
+        its = {"name": name, "statistics": asdict(figures), "ceiling": asdict(top)}
+        heads.append(its | {"diagnosis": asdict(diagnosis(figures, top))})
+    return heads
+
+
+def page(report: Mapping[str, Any], images: Mapping[str, str]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["figure"] = _figure
+    text = (files("critic_trainer.examination") / "templates" / "report.html").read_text(encoding="utf-8")
+    return environment.from_string(text).render(
+        r=report, images=images, manifest=json.dumps(report["manifest"], indent=1)
+    )
+
+
+def show(heads: Sequence[Mapping[str, Any]], warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        print(f"! {warning}")
+    for head in heads:
+        print(f"{head['name']:<16} {head['diagnosis']['finding']}: {head['diagnosis']['text']}")
+
+
+def _pairs(name: str, replies: Sequence[Reply], scores: Values) -> tuple[Values, Values]:
+    labels = [one.label(name) for one in replies]
+    there = [place for place, label in enumerate(labels) if label is not None]
+    return np.array([labels[place] for place in there], dtype=np.float64), scores[there]
+
+
+def _seen(directory: Path, labels: Path) -> list[str]:
+    """Say so where the critic was trained on these very labels."""
+    card = directory / CARD
+    if not card.exists():
+        return []
+    trained: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
+    if trained["labels"]["sha256"] != _digest(labels):
+        return []
+    return ["The critic was trained on this very file of labels: the figures below say what it remembers."]
+
+
+def _agreements(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return {one["attribute"]: one for one in json.loads(path.read_text(encoding="utf-8"))["agreement"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CriticError(f"{path} is no agreement.json of `guerdon critic label`: {error}") from None
+
+
+def _figure(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,93 @@
+"""How one head's predictions compare with its labels; what is undefined is null with a reason."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+RESAMPLES = 1000
+NO_VARIANCE = "R² is undefined: all labels equal"
+CONSTANT = "all predictions equal"
+NONE = "no reply has both a label and a prediction"
+
+
+@dataclass(frozen=True)
+class HeadStatistics:
+    """Of one head, in its own units.
+
+    Attributes:
+        r2: 1 − Σ(y − ŷ)²/Σ(y − ȳ)²; below 0 where the labels' mean would have predicted better.
+        r2_interval: 95%, percentile bootstrap over replies.
+        slope, offset: of the line label = offset + slope·prediction: 1 and 0 where the scale is right.
+        bias: mean prediction − mean label.
+        spread: standard deviation of the predictions; `label_spread` that of the labels.
+        reasons: why a figure is null, by its name.
+    """
+
+    n: int
+    r2: float | None = None
+    r2_interval: tuple[float, float] | None = None
+    pearson: float | None = None
+    spearman: float | None = None
+    mae: float | None = None
+    bias: float | None = None
+    slope: float | None = None
+    offset: float | None = None
+    spread: float | None = None
+    label_spread: float | None = None
+    reasons: dict[str, str] | None = None
+
+
+def statistics(labels: Values, predictions: Values, seed: int = 0) -> HeadStatistics:
+    """Return the figures of one head, of as many labels as predictions."""
+    if not len(labels):
+        return HeadStatistics(0, reasons={"r2": NONE, "mae": NONE})
+    found: dict[str, Any] = {
+        "mae": float(np.abs(labels - predictions).mean()),
+        "bias": float(predictions.mean() - labels.mean()),
+        "spread": float(predictions.std()),
+        "label_spread": float(labels.std()),
+    }
+    reasons: dict[str, str] = {}
+    if np.ptp(labels) == 0:
+        why = f"{NO_VARIANCE} ({labels[0]:.2f} on {len(labels)} replies)"
+        return HeadStatistics(len(labels), **found, reasons=dict.fromkeys(("r2", "pearson", "spearman"), why))
+    found["r2"] = r2(labels, predictions)
+    found["r2_interval"] = _interval(labels, predictions, seed)
+    if np.ptp(predictions) == 0:
+        reasons = dict.fromkeys(("pearson", "spearman", "slope"), CONSTANT)
+    else:
+        found |= _related(labels, predictions)
+    return HeadStatistics(len(labels), **found, reasons=reasons or None)
+
+
+def r2(labels: Values, predictions: Values) -> float:
+    """Return the coefficient of determination of labels that are not all equal."""
+    return float(1 - ((labels - predictions) ** 2).sum() / ((labels - labels.mean()) ** 2).sum())
+
+
+def _related(labels: Values, predictions: Values) -> dict[str, float]:
+    from scipy import stats
+
+    line = stats.linregress(predictions, labels)
+    return {
+        "pearson": float(line.rvalue),
+        "spearman": float(stats.spearmanr(labels, predictions).statistic),
+        "slope": float(line.slope),
+        "offset": float(line.intercept),
+    }
+
+
+def _interval(labels: Values, predictions: Values, seed: int) -> tuple[float, float] | None:
+    drawn = np.random.default_rng(seed).integers(0, len(labels), (RESAMPLES, len(labels)))
+    some, predicted = labels[drawn], predictions[drawn]  # (resamples, n)
+    total = ((some - some.mean(1, keepdims=True)) ** 2).sum(1)
+    varied = total > 0  # of a few rows a resample may have one label only
+    if not varied.any():
+        return None
+    found = 1 - ((some - predicted) ** 2).sum(1)[varied] / total[varied]
+    low, high = np.quantile(found, (0.025, 0.975))
+    return float(low), float(high)

@@ -1,0 +1,122 @@
+"""`guerdon critic label FILE`: labels for every reply of a file, kept as they come."""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from critic_trainer import redial, reply, rows
+from critic_trainer.critic_error import CriticError
+from critic_trainer.labeling.agreement import Agreement, agreement, disagreements
+from critic_trainer.labeling.attributes import BLEU
+from critic_trainer.labeling.labeler import Labeler, labeler
+from critic_trainer.labeling.merge import merged
+from critic_trainer.progress import Progress
+from critic_trainer.reply import Labels, Reply
+
+INCOMPLETE = 3
+"""Exit status where some replies have no labels."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Label; return the exit status.
+
+    Raises:
+        CriticError: the file, a labeler or the options are not as they should be.
+    """
+    if len(options.labeler) > 2:
+        raise CriticError("--labeler is given more than twice; labels come from one labeler, or from two that agree")
+    replies = read(options.file)
+    labelers = [labeler(word, options.judge_url, options.four_bit, options.file) for word in options.labeler]
+    if len({one.name for one in labelers}) != len(labelers):
+        raise CriticError("the two labelers are the same one; it would agree with itself")
+    records = [labelled(one, replies, options.out) for one in labelers]
+    agreements: list[Agreement] = []
+    labels: list[Labels] = [record["labels"] for record in records[0]]
+    if len(records) == 2:
+        first, second = labels, [record["labels"] for record in records[1]]
+        attributes = list(dict.fromkeys(name for one in [*first, *second] for name in one))
+        agreements = [agreement(name, first, second, options.alpha) for name in attributes]
+        labels = merged(first, second, agreements)
+        apart = disagreements([one.id for one in replies], first, second, options.gap)
+        rows.write_rows(options.out / "disagreements.jsonl", apart)
+    rows.write_rows(options.out / "labels.jsonl", _rows(replies, labels))
+    failures = Counter(record["status"] for some in records for record in some if record["status"] != "ok")
+    summary = {
+        "replies": len(replies),
+        "labelers": [{"name": one.name, "identity": one.identity} for one in labelers],
+        "alpha_threshold": options.alpha,
+        "agreement": [asdict(one) for one in agreements],
+        "labels": {name: _counted(name, labels) for name in dict.fromkeys(key for one in labels for key in one)},
+        "failures": dict(sorted(failures.items())),
+    }
+    rows.write_json(options.out / "agreement.json", summary)
+    show(summary, options.out)
+    return INCOMPLETE if failures else 0
+
+
+def read(path: Path) -> list[Reply]:
+    """Return the replies of a file, one of this project's rows or of ReDial's."""
+    found = rows.read(path)
+    if redial.is_redial(found[0]):
+        return redial.read(path)
+    return [reply.parsed(row, f"{path}, row {number}", number) for number, row in enumerate(found, 1)]
+
+
+def labelled(one: Labeler, replies: Sequence[Reply], out: Path) -> list[dict[str, Any]]:
+    """Return a record a reply, in their order; those in `out` are not made again, unless they failed."""
+    journal = rows.Journal(out / f"by-{one.name}.jsonl")
+    setting = json.dumps(one.identity, sort_keys=True)
+    keys = [_key(setting, some) for some in replies]
+    done = {key for key in keys if journal.rows.get(key, {}).get("status") == "ok"}
+    wanted = list({key: some for key, some in zip(keys, replies, strict=True) if key not in done}.items())
+    progress = Progress(one.name, len(set(keys)), len(done))
+    for start in range(0, len(wanted), one.chunk):
+        chunk = wanted[start : start + one.chunk]
+        records = one.label([some for _, some in chunk])
+        journal.append({"key": key, **record} for (key, _), record in zip(chunk, records, strict=True))
+        progress.advance(len(chunk))
+    return [journal.rows[key] for key in keys]
+
+
+def bleu(some: Reply) -> float | None:
+    """Return sacrebleu's sentence BLEU of a reply against its reference, in [0, 1]; None without one."""
+    if not some.reference:
+        return None
+    from sacrebleu import sentence_bleu
+
+    score: float = sentence_bleu(some.reply, [some.reference]).score / 100
+    return min(1.0, score)  # a perfect match is 100.00000000000004
+
+
+def show(summary: dict[str, Any], out: Path) -> None:
+    for one in summary["agreement"]:
+        alpha = "–" if one["alpha"] is None else f"{one['alpha']:.2f}"
+        print(f"{one['attribute']:<16} α {alpha}  {one['reason']}")
+    for name, counted in summary["labels"].items():
+        print(f"{name:<16} {counted['labelled']} labelled, {counted['missing']} missing")
+    for status, times in summary["failures"].items():
+        print(f"failed: {times} × {status}; the same command tries again")
+    print(out / "labels.jsonl")
+
+
+def _rows(replies: Sequence[Reply], labels: Sequence[Labels]) -> list[rows.Row]:
+    made = []
+    for one, its in zip(replies, labels, strict=True):
+        with_bleu = its | {BLEU: bleu(one)}
+        made.append(one.model_dump(exclude_none=True) | {"labels": with_bleu})
+    return made
+
+
+def _counted(name: str, labels: Sequence[Labels]) -> dict[str, int]:
+    there = sum(one.get(name) is not None for one in labels)
+    return {"labelled": there, "missing": len(labels) - there}
+
+
+def _key(setting: str, some: Reply) -> str:
+    content = json.dumps([setting, some.id, some.conversation, some.reply], sort_keys=True)
+    return sha256(content.encode()).hexdigest()[:24]

@@ -1,0 +1,1 @@
+"""Training a critic: its file, its encoder, the loss, and when to stop."""

@@ -1,0 +1,108 @@
+"""`guerdon critic train FILE --labels LABELS.jsonl --out DIR`: the directory that rewards.toml serves as `critic`."""
+
+import argparse
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from critic_trainer import reply, rows
+from critic_trainer.critic_error import CriticError
+from critic_trainer.learning import critic_file
+from critic_trainer.learning.critic_file import CriticFile
+from critic_trainer.learning.epochs import Course, Epochs, Inputs
+from critic_trainer.learning.label_matrix import matrix, split
+from critic_trainer.learning.trained_encoder import TrainedEncoder
+from critic_trainer.reply import Reply
+from reward_server.rewards.models.critic_heads import DESCRIPTION, Heads
+
+SCRATCH = ".training"
+CARD = "training.json"
+"""What the critic was trained on, beside what the reward server reads."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; return the exit status.
+
+    Raises:
+        CriticError: the files or the settings are not as they should be.
+    """
+    file = critic_file.read(options.file, options.size, options.seed)
+    if (options.out / DESCRIPTION).exists():
+        raise CriticError(f"{options.out} holds a critic already; choose another --out, or delete it")
+    replies = reply.read(options.labels)[: file.training.rows]
+    labels = matrix(replies, file.heads)
+    train, held = split(replies, file.training.validation_share, file.training.seed)
+    scratch = _scratch(options.out, file, options.labels)
+    course = _trained(file, replies, labels, (train, held), options.out, scratch)
+    card = _card(file, options.labels, replies, (train, held), course)
+    rows.write_json(options.out / CARD, card)
+    shutil.rmtree(scratch)
+    print(
+        f"{options.out}: {len(file.heads)} heads, epoch {course.best} of {len(course.train_loss)}, "
+        f"validation loss {min(course.validation_loss):.4f} on {len(held)} replies"
+    )
+    return 0
+
+
+def _trained(
+    file: CriticFile,
+    replies: list[Reply],
+    labels: torch.Tensor,
+    sides: tuple[list[int], list[int]],
+    out: Path,
+    scratch: Path,
+) -> Course:
+    torch.manual_seed(file.training.seed)
+    encoder = TrainedEncoder(file.encoder)
+    heads = Heads(
+        heads=file.heads,
+        width=encoder.width,
+        hidden=file.encoder.hidden,
+        encoder=file.encoder.model,
+        hub_revision=file.encoder.hub_revision,
+        pooling=file.encoder.pooling,
+        max_tokens=file.encoder.max_tokens,
+    )
+    inputs = Inputs(encoder.encoded(replies), labels)
+    if file.encoder.train == "frozen":
+        inputs.vectors = encoder.read(inputs.sequences, "reading")
+    network = heads.network()
+    course = Epochs(encoder, network, file.training, scratch / "checkpoint.pt").run(inputs, *sides)
+    saved = encoder.save(out)
+    if saved != heads.encoder:
+        heads = heads.model_copy(update={"encoder": saved, "hub_revision": None})
+    heads.save(network, out)  # last: a directory with heads.json is a whole critic
+    return course
+
+
+def _scratch(out: Path, file: CriticFile, labels: Path) -> Path:
+    """Return where an unfinished training is kept; one of other settings or labels begins anew."""
+    folder, setting = out / SCRATCH, json.dumps([file.model_dump(mode="json"), _digest(labels)])
+    if folder.exists() and (folder / "setting.json").read_text("utf-8") != setting:
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "setting.json").write_text(setting, "utf-8")
+    return folder
+
+
+def _card(
+    file: CriticFile, labels: Path, replies: list[Reply], sides: tuple[list[int], list[int]], course: Course
+) -> dict[str, Any]:
+    train, held = sides
+    return {
+        "file": file.model_dump(mode="json"),
+        "labels": {"file": labels.name, "sha256": _digest(labels), "replies": len(replies)},
+        "train": len(train),
+        "validation": [replies[place].dialogue for place in held],
+        "train_loss": [round(loss, 6) for loss in course.train_loss],
+        "validation_loss": [round(loss, 6) for loss in course.validation_loss],
+        "best_epoch": course.best,
+    }
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

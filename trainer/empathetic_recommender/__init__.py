@@ -1,0 +1,1 @@
+"""Recommendation dialogues: data, metrics of recommenders and of their replies, a simulated user."""

@@ -1,0 +1,125 @@
+"""`guerdon recommender evaluate`: a policy's replies on held-out dialogues, what the critic says, and all metrics."""
+
+import argparse
+import math
+import os
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from empathetic_recommender import files
+from empathetic_recommender.film_dialogues import films
+from empathetic_recommender.film_dialogues.seeker import Seeker
+from empathetic_recommender.language_model import LanguageModel
+from empathetic_recommender.metrics.auc import auc_global
+from empathetic_recommender.metrics.corpus_bleu import bleu_k
+from empathetic_recommender.metrics.distinct import dist_n
+from empathetic_recommender.metrics.ranking import Ranked, ranked, ranking_metrics
+from empathetic_recommender.progress import Progress
+from guerdon.client import Refused, RewardClient, ServerError, Unreachable
+from guerdon.messages import Item, ScoreRequest
+
+LEAD = " I recommend "
+"""What the policy is given before a title, to see how likely it finds it."""
+CHUNK = 32
+DEADLINE_S = 120.0
+TOKEN = "GUERDON_REWARD_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate; return the exit status.
+
+    Raises:
+        RecommenderError: the dialogues or the model are not as they should be.
+    """
+    dialogues = files.read(options.dialogues, ("id", "conversation", "reference", "seeker"))[: options.rows]
+    journal = files.Journal(options.out / "replies.jsonl")
+    wanted = [row for row in dialogues if row["id"] not in journal.rows]
+    if wanted:
+        _answer(LanguageModel(options.model, options.seed), wanted, len(dialogues), options, journal)
+    rows = [journal.rows[row["id"]] for row in dialogues]
+    if options.reward_url:
+        rows = scored(rows, options.reward_url, options.reward)
+    files.write_rows(options.out / "scored.jsonl", rows)
+    result = metrics(rows) | {"model": options.model, "seed": options.seed, "dialogues": options.dialogues.name}
+    files.write_json(options.out / "metrics.json", result)
+    for name, value in result["metrics"].items():
+        print(f"{name:<28} {'–' if value is None else f'{value:.4f}'}")
+    return 0
+
+
+def scored(rows: Sequence[files.Row], url: str, reward: str) -> list[files.Row]:
+    """Return the rows with what the served reward says of each reply; a failure has a status and no value.
+
+    Raises:
+        RecommenderError: the server refuses, or is gone.
+    """
+    try:
+        return _scored(rows, url, reward)
+    except (Refused, Unreachable, ServerError) as error:
+        raise files.RecommenderError(f"the reward server at {url}: {error}") from None
+
+
+def _scored(rows: Sequence[files.Row], url: str, reward: str) -> list[files.Row]:
+    found = []
+    with RewardClient(url, os.environ.get(TOKEN) or None) as client:
+        for start in range(0, len(rows), CHUNK):
+            some = rows[start : start + CHUNK]
+            items = [
+                Item.model_validate(
+                    {"prompt": row["conversation"], "completion": [{"role": "assistant", "content": row["reply"]}]}
+                )
+                for row in some
+            ]
+            answer = client.score(ScoreRequest(rewards=[reward], items=items, deadline_s=DEADLINE_S))
+            found += [one.model_dump(include={"value", "status", "components"}) for one in answer.rewards[0].scores]
+    return [row | {"critic": score} for row, score in zip(rows, found, strict=True)]
+
+
+def metrics(rows: Sequence[files.Row]) -> dict[str, Any]:
+    """Return all metrics of replies with their titles' scores; what is undefined is None."""
+    lists = [Ranked(ranked(row["titles"]), row["relevant"], row["liked"]) for row in rows]
+    pooled = [(score, title in row["relevant"]) for row in rows for title, score in row["titles"].items()]
+    replies, references = [row["reply"] for row in rows], [row["reference"] for row in rows]
+    found: dict[str, float | None] = {
+        **ranking_metrics(lists),
+        "AUC.global": auc_global([score for score, _ in pooled], [hit for _, hit in pooled]),
+        **bleu_k(replies, references),
+        **dist_n(replies),
+    }
+    critic = [row["critic"] for row in rows if "critic" in row]
+    values = [one["value"] for one in critic if one["value"] is not None]
+    heads = dict.fromkeys(name for one in critic for name in one["components"])
+    for name in heads:
+        said = [one["components"][name] for one in critic if one["components"].get(name) is not None]
+        found[f"critic/{name}"] = fmean(said) if said else None
+    if critic:
+        found["critic"] = fmean(values) if values else None
+    error = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+    return {"metrics": found, "replies": len(rows), "unscored": len(critic) - len(values), "critic_error": error}
+
+
+def _answer(
+    model: LanguageModel,
+    dialogues: Sequence[files.Row],
+    total: int,
+    options: argparse.Namespace,
+    journal: files.Journal,
+) -> None:
+    progress = Progress("replies", total, total - len(dialogues))
+    for start in range(0, len(dialogues), CHUNK):
+        some = dialogues[start : start + CHUNK]
+        replies = model.answers([row["conversation"] for row in some], options.max_tokens, options.temperature)
+        journal.append(_row(model, row, reply) for row, reply in zip(some, replies, strict=True))
+        progress.advance(len(some))
+
+
+def _row(model: LanguageModel, row: files.Row, reply: str) -> files.Row:
+    seeker = Seeker.of(row["seeker"])
+    titles = [film.title for film in films.FILMS if film.title != seeker.liked]
+    likely = model.log_likelihoods(row["conversation"], [f"{LEAD}{title}." for title in titles])
+    fitting = [film.title for film in seeker.fitting()]
+    accepted = [film.title for film in films.named(row["reference"]) if film.title in fitting]
+    kept = {name: row[name] for name in ("id", "conversation", "reference", "seeker")}
+    scores = dict(zip(titles, [round(one, 5) for one in likely], strict=True))
+    return kept | {"reply": reply, "titles": scores, "relevant": fitting, "liked": accepted}

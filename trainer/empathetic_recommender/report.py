@@ -1,0 +1,167 @@
+"""`guerdon recommender report`: what training changed, as one page and as JSON."""
+
+import argparse
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.resources import files as resources
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from empathetic_recommender import files
+from guerdon import __version__
+
+LEADING = ("critic", "critic/empathy", "critic/recommendation", "critic/overall", "recall@3", "AUC.global")
+RESAMPLES = 2000
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write report.html and report.json; return 0.
+
+    Raises:
+        RecommenderError: a directory lacks what `evaluate` writes.
+    """
+    before, after = _arm(options.before), [_arm(folder) for folder in options.after]
+    report = {
+        "metrics": _compared(before["metrics"]["metrics"], [one["metrics"]["metrics"] for one in after]),
+        "critic_change": [_change(before["rows"], one["rows"]) for one in after],
+        "simulation": {"before": before["simulation"], "after": [one["simulation"] for one in after]},
+        "training": [_curve(folder) for folder in options.training],
+        "samples": _samples(before["rows"], after[0]["rows"], options.samples),
+        "manifest": {
+            "before": _facts(options.before, before),
+            "after": [_facts(folder, one) for folder, one in zip(options.after, after, strict=True)],
+            "guerdon": __version__,
+        },
+    }
+    report["headlines"] = headlines(report)
+    files.write_json(options.out / "report.json", report)
+    files.write(options.out / "report.html", page(report))
+    for sentence in report["headlines"]:
+        print(sentence)
+    print(options.out / "report.html")
+    return 0
+
+
+def headlines(report: Mapping[str, Any]) -> list[str]:
+    """Return what the figures say, in sentences that also fit where nothing was gained."""
+    said = []
+    for place, change in enumerate(report["critic_change"], 1):
+        if change["mean"] is None:
+            said.append(f"Training {place}: the critic's value was not compared ({change['reason']}).")
+            continue
+        verdict = "rose" if change["low"] > 0 else "fell" if change["high"] < 0 else "did not change beyond chance"
+        said.append(
+            f"Training {place}: the critic's value {verdict} on held-out dialogues, {change['mean']:+.3f} "
+            f"[{change['low']:+.3f}, {change['high']:+.3f}]."
+        )
+    first, others = report["simulation"]["before"], [one for one in report["simulation"]["after"] if one]
+    if first and first["success_rate"] and others:
+        after = ", ".join(_interval(one["success_rate"]) for one in others if one["success_rate"])
+        said.append(f"Success rate with the simulated user: {_interval(first['success_rate'])} before; {after} after.")
+    return said
+
+
+def _interval(estimate: Mapping[str, float]) -> str:
+    return f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+
+
+def page(report: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}".replace("-", "−")
+    text = (resources("empathetic_recommender") / "templates" / "report.html").read_text(encoding="utf-8")
+    return environment.from_string(text).render(
+        r=report, curve=_picture(report["training"]), manifest=json.dumps(report["manifest"], indent=1)
+    )
+
+
+def _arm(folder: Path) -> dict[str, Any]:
+    simulation = folder / "simulation.json"
+    return {
+        "metrics": files.read_json(folder / "metrics.json"),
+        "rows": {row["id"]: row for row in files.read(folder / "scored.jsonl", ("id", "reply"))},
+        "simulation": files.read_json(simulation) if simulation.exists() else None,
+    }
+
+
+def _compared(before: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for name in sorted(before, key=lambda name: (name not in LEADING, name)):
+        values = [one.get(name) for one in after]
+        there = [value for value in values if value is not None]
+        rows.append({"name": name, "before": before[name], "after": values, "mean": fmean(there) if there else None})
+    return rows
+
+
+def _change(before: Mapping[str, files.Row], after: Mapping[str, files.Row]) -> dict[str, Any]:
+    """Return the mean change of the critic's value, paired by dialogue row, with its bootstrap interval."""
+    pairs = [
+        (before[name]["critic"]["value"], row["critic"]["value"])
+        for name, row in after.items()
+        if "critic" in row and name in before and "critic" in before[name]
+    ]
+    scored = np.array([pair for pair in pairs if None not in pair], dtype=float)
+    if len(scored) < 2:
+        return {"mean": None, "n": len(scored), "reason": "fewer than two rows were scored before and after"}
+    change = scored[:, 1] - scored[:, 0]
+    drawn = np.random.default_rng(0).choice(change, (RESAMPLES, len(change))).mean(1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return {"mean": float(change.mean()), "low": float(low), "high": float(high), "n": len(change), "reason": ""}
+
+
+def _curve(folder: Path) -> dict[str, Any]:
+    """Return the mean reward by step of a training run's ledger."""
+    steps = files.read(folder / "metrics.jsonl", ("reward",))
+    return {"run": folder.name, "reward": [step["reward"]["mean"] for step in steps]}
+
+
+def _samples(before: Mapping[str, files.Row], after: Mapping[str, files.Row], count: int) -> list[dict[str, Any]]:
+    names = [name for name in before if name in after]
+    chosen = [names[place] for place in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)]
+    return [
+        {
+            "conversation": before[name].get("conversation", []),
+            "before": {"text": before[name]["reply"], "critic": _value(before[name])},
+            "after": {"text": after[name]["reply"], "critic": _value(after[name])},
+        }
+        for name in chosen
+    ]
+
+
+def _value(row: files.Row) -> float | None:
+    value: float | None = row.get("critic", {}).get("value")
+    return value
+
+
+def _facts(folder: Path, arm: Mapping[str, Any]) -> dict[str, Any]:
+    digest = sha256((folder / "scored.jsonl").read_bytes()).hexdigest()
+    kept = {name: arm["metrics"].get(name) for name in ("model", "seed", "dialogues", "replies", "unscored")}
+    return kept | {"replies_sha256": digest, "user": (arm["simulation"] or {}).get("user")}
+
+
+def _picture(runs: Sequence[Mapping[str, Any]]) -> str:
+    if not runs:
+        return ""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
+    for run in runs:
+        values = [np.nan if value is None else value for value in run["reward"]]
+        axes.plot(range(1, len(values) + 1), values, lw=1.2, label=run["run"])
+    axes.set(xlabel="step", ylabel="mean reward of the step")
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, fontsize=8)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    plt.close(figure)
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"

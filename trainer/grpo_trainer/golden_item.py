@@ -1,0 +1,84 @@
+"""Score one golden item: a completion for a row of the dataset, sent as a training step would send it."""
+
+import asyncio
+import time
+from typing import Any
+
+from grpo_trainer.finding import Finding, fail, ok
+from grpo_trainer.preflight import Ready, is_first_rank
+from grpo_trainer.run_file import RunFileError
+from guerdon.client import RewardServerError
+from guerdon.step_scores import StepScores
+from guerdon.trl import RemoteReward
+
+PLACEHOLDER = "The answer is 1."
+"""The completion where a row has no text as its reference; any text is one that a policy may write."""
+
+SUBJECT = "golden item"
+
+
+def scored(ready: Ready) -> list[Finding]:
+    """Ask every reward for the scores of one whole group; a failure is shown with its type and its reason."""
+    row = ready.rows[0][0]
+    size = int(ready.config.grpo.get("num_generations", 8))
+    found: list[StepScores] = []
+    reward = RemoteReward(
+        ready.config.weights,
+        num_generations=size,
+        url=ready.config.services.reward_url,
+        run=f"{ready.name}-golden",
+        attempt=f"{time.time_ns():x}",
+        token=ready.token,
+        deadline_s=ready.config.services.deadline_s,
+        served=ready.served,
+        on_scores=found.append,
+    )
+    columns: dict[str, Any] = {name: [value] * size for name, value in row.items() if name != "prompt"}
+    try:
+        asyncio.run(reward([row["prompt"]] * size, [completion(row)] * size, **columns))
+    except (RewardServerError, ValueError) as error:
+        return [fail(SUBJECT, f"the reward server refuses it: {error}")]
+    return [_said(found[0], index) for index in range(len(found[0].rewards))]
+
+
+def require(ready: Ready) -> None:
+    """Score a golden item on the first rank, before a run is started.
+
+    Raises:
+        RunFileError: a reward has no score for it.
+    """
+    failed = [found.text for found in scored(ready) if found.level == "fail"] if is_first_rank() else []
+    if failed:
+        raise RunFileError(f"the run's rewards do not answer a {SUBJECT}: {' '.join(failed)}")
+
+
+def completion(row: dict[str, Any]) -> Any:
+    """Return a completion as TRL hands one over: text after a text, a chat message after chat messages."""
+    text = row["reference"] if isinstance(row.get("reference"), str) and row["reference"] else PLACEHOLDER
+    return text if isinstance(row["prompt"], str) else [{"role": "assistant", "content": text}]
+
+
+def _said(step: StepScores, index: int) -> Finding:
+    served = step.rewards[index]
+    lost = [score for score in served.scores if not score.ok]
+    if not lost:
+        values = ", ".join(f"{value:.4g}" for value in sorted({s.value for s in served.scores if s.value is not None}))
+        return ok(SUBJECT, f"{served.reward} answered {values} in {step.seconds:.2f} s")
+    return fail(
+        SUBJECT,
+        f"{served.reward} has no score for {len(lost)} of {len(served.scores)} completions of a row of the dataset: "
+        f"{lost[0].status}: {lost[0].error}. {ADVICE.get(lost[0].status, TRY)}",
+    )
+
+
+TRY = "`guerdon rewards check` tries the reward by itself."
+ADVICE = {
+    "timeout": "Is a worker running? Raise [services] deadline_s if the reward needs longer.",
+    "worker_lost": "The worker dies over it; its log says why.",
+    "overloaded": "Wait, or give the server more workers.",
+    "invalid_input": "The dataset lacks what the reward reads; GET /v1/rewards says what it needs.",
+    "judge_budget": "Raise the judge's budget.",
+    "judge_quota": "The judge's provider refuses more; wait, or name another judge.",
+    "judge_transport": "The judge server or its provider does not answer; start it, or see its log.",
+}
+"""What helps against a failure, by its status."""

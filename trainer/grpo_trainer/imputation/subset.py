@@ -1,0 +1,23 @@
+"""Which members of each group are scored: a simple random sample, the same on every rank."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+FEWEST = 2
+"""Scored members of a group: one alone says nothing about differences, which are all that an advantage sees."""
+
+
+def drawn(groups: int, size: int, share: float, seed: tuple[int, ...]) -> Mask:
+    """Return (groups * size,) whether each member is scored; groups lie one behind the other, as TRL has them.
+
+    Of each group m members, any m of them equally likely, at least `FEWEST`. Where share·size is no whole number, m is
+    the number below or above it, drawn for the group, so that it is share·size on average.
+    """
+    rng = np.random.default_rng(seed)
+    wanted = share * size
+    counts = np.floor(wanted) + (rng.random(groups) < wanted - np.floor(wanted))
+    counts = np.clip(counts, min(FEWEST, size), size)
+    places = rng.random((groups, size)).argsort(axis=1).argsort(axis=1)  # a random rank for each member
+    return (places < counts[:, None]).ravel()

@@ -1,0 +1,41 @@
+"""What a run leaves: the adapter, or all weights, and where asked for the policy with its adapter merged in."""
+
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from grpo_trainer import policy, save_check
+from grpo_trainer.preflight import Ready
+from grpo_trainer.trainer import PolicyTrainer
+
+
+def save(trainer: PolicyTrainer, tokenizer: PreTrainedTokenizerBase, ready: Ready, out: Path) -> list[str]:
+    """Save the adapter (or all weights) and, where asked for, the policy with its adapter merged in.
+
+    Returns what is wrong with what was saved, a sentence each; it is loaded again and compared on the first rank.
+    """
+    lora = ready.config.policy.train == "lora"
+    folder = out / ("adapter" if lora else "model")
+    batch = save_check.fixed_batch(tokenizer, [row["prompt"] for row in ready.rows[0]])
+    # All ranks take part: under FSDP and ZeRO-3 each of them holds only its shards of the weights.
+    trained = save_check.log_probabilities(trainer.model_wrapped, batch)
+    trainer.save_model(str(folder))
+    (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle; the manifest says the same in plain text
+    if not trainer.is_world_process_zero():
+        return []
+    folders = [folder]
+    if ready.config.output.merged and lora:
+        merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+        merged.save_pretrained(out / "merged")
+        tokenizer.save_pretrained(out / "merged")
+        folders.append(out / "merged")
+    dtype = dtype_of(trainer.model)
+    source = policy.located(ready.config.policy.model)
+    return [said for one in folders if (said := save_check.difference(one, source, dtype, batch, trained))]
+
+
+def dtype_of(model: torch.nn.Module) -> torch.dtype:
+    """Return the dtype of the weights that do most of the computing: those of an adapter are fewer and finer."""
+    found: torch.dtype = max(model.parameters(), key=lambda weight: weight.numel()).dtype
+    return found

@@ -1,0 +1,84 @@
+"""What a training run says of itself: the settings it ran with, and how much each reward carried of its advantage."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PLACE = ("output", "services")
+"""Sections that say where a run reads and writes, not what it does."""
+SEED = "grpo.seed"
+ABSENT = "(not set)"
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the manifest and the ledger of a run say.
+
+    Attributes:
+        fields: every setting by its dotted name; rewards by theirs, e.g. rewards.novelty.weight.
+        signal_share: by reward, the mean over the steps that have one of its share of the advantage's variance.
+        steps: in the ledger.
+    """
+
+    folder: Path
+    fields: Fields
+    signal_share: dict[str, float | None]
+    steps: int
+
+
+def of(source: str) -> RunRecord | None:
+    """Return the record of the run of `guerdon train` that a model directory is of; None where it is of none."""
+    place = Path(source).expanduser()
+    for folder in (place, place.parent):
+        try:
+            config = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["config"]
+            steps = _steps(folder)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        return RunRecord(folder, dict(_flat(config)), _signal_share(steps), len(steps))
+    return None
+
+
+def differences(one: Fields, other: Fields) -> dict[str, tuple[Any, Any]]:
+    """Return the settings in which two runs differ, as (one's, the other's); places and seeds do not count."""
+    names = [name for name in {**one, **other} if name.split(".")[0] not in PLACE and name != SEED]
+    pairs = {name: (one.get(name, ABSENT), other.get(name, ABSENT)) for name in names}
+    nothing = (ABSENT, None)  # an optional key that is left out says what its absence says
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1] and not set(pair) <= set(nothing)}
+
+
+def mean_share(records: Sequence[RunRecord]) -> dict[str, float | None]:
+    """Return each reward's signal share, the mean over seeds that have one."""
+    names = dict.fromkeys(name for one in records for name in one.signal_share)
+    return {name: _mean([one.signal_share.get(name) for one in records]) for name in names}
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list) and value and all(isinstance(one, Mapping) and "name" in one for one in value):
+        for one in value:
+            own = {key: item for key, item in one.items() if key != "name"}
+            yield from _flat(own, f"{name}.{one['name']}")
+    else:
+        yield name, value
+
+
+def _steps(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "metrics.jsonl"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def _signal_share(steps: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    names = dict.fromkeys(name for step in steps for name in step.get("signal_share", {}))
+    return {name: _mean([step["signal_share"].get(name) for step in steps if "signal_share" in step]) for name in names}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
