@@ -1,5 +1,7 @@
 """The `guerdon` command: a table of commands, each imported only when it is called."""
 
+import os
+import select
 import sys
 from importlib import import_module
 from typing import NamedTuple
@@ -66,6 +68,9 @@ COMMANDS = {
     ),
 }
 
+HUNG_UP = 141
+"""128 + SIGPIPE: what a shell says of a command whose reader has gone."""
+
 
 def usage() -> str:
     rows = "\n".join(f"  {name:<10}{command.help}" for name, command in COMMANDS.items())
@@ -78,8 +83,31 @@ usage: guerdon COMMAND [ARGUMENTS]     guerdon COMMAND --help
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return its exit status."""
-    arguments = sys.argv[1:] if argv is None else argv
+    """Run one command; return its exit status, 141 where who read its output has gone, as in `guerdon … | head`."""
+    try:
+        try:
+            return answered(sys.argv[1:] if argv is None else argv)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # Python's own flush, at exit, would print a traceback
+    except BrokenPipeError:
+        if not silenced():
+            raise  # a pipe of the command's own
+        return HUNG_UP
+
+
+def silenced() -> bool:
+    """Lead standard output and error to nowhere where nobody reads them any more; return whether either was so."""
+    poll = select.poll()
+    for stream in (1, 2):
+        poll.register(stream, 0)  # errors and hang-ups are told unasked
+    gone = [stream for stream, event in poll.poll(0) if event & (select.POLLERR | select.POLLHUP)]
+    for stream in gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    return bool(gone)
+
+
+def answered(arguments: list[str]) -> int:
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         print(usage(), end="")
         return 0

@@ -5,8 +5,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from guerdon.messages import Item, RewardScores
+
+
+class Missing(NamedTuple):
+    """How many completions lack a score, of those that one was asked for."""
+
+    failed: int
+    asked: int
+
+    @property
+    def share(self) -> float:
+        return self.failed / self.asked if self.asked else 0.0
 
 
 @dataclass(frozen=True)
@@ -65,13 +77,23 @@ class StepScores:
         return sum(status != "ok" for status in self.statuses)
 
     @property
-    def expected(self) -> int:
-        """How many completions can fail: as many as the reward that was asked for fewest was asked for."""
-        return min([len(self.items), *(sum(asked) for asked in self.asked.values())])
+    def missing(self) -> Missing:
+        """Of all rewards together, or of that one which lacks the larger share of the scores it was asked for.
+
+        A reward that is asked for few completions may have failed at every one of them, and few are missing in all.
+        """
+        places = range(len(self.items))
+        asked = [{index for index in places if self._asked(served, index)} for served in self.rewards]
+        failed = [{index for index in places if self._failed(served, index)} for served in self.rewards]
+        found = [Missing(len(lost), len(wanted)) for lost, wanted in zip(failed, asked, strict=True)]
+        return max([Missing(len(set().union(*failed)), len(set().union(*asked))), *found], key=lambda one: one.share)
+
+    def _asked(self, served: RewardScores, index: int) -> bool:
+        asked = self.asked.get(served.reward)
+        return asked is None or asked[index]
 
     def _failed(self, served: RewardScores, index: int) -> bool:
-        asked = self.asked.get(served.reward)
-        return not served.scores[index].ok and (asked is None or asked[index])
+        return not served.scores[index].ok and self._asked(served, index)
 
     def commonest_failure(self) -> tuple[str, str, str]:
         """Return (reward, status, an error text of that status) of the most frequent failure; needs one to exist."""

@@ -45,8 +45,9 @@ class RemoteReward:
             makes its own; several ranks must be given one.
         token: bearer token of the server, if it wants one.
         deadline_s: how long one step waits for its scores before the missing ones become typed timeouts.
-        max_failed_share: raise TooManyFailed when more than this share of a step's completions has no score.
-            1.0 never raises: the failed rows are left out and the run goes on.
+        max_failed_share: raise TooManyFailed when more than this share of a step's completions has no score, of all
+            that were asked for, or of those that one reward was asked for. 1.0 never raises: the failed rows are left
+            out and the run goes on.
         served: what GET /v1/rewards says, where it is known already; asked for at the first step otherwise.
         on_scores: called after every step with what came back; what `guerdon train` builds its ledger from.
     """
@@ -219,14 +220,14 @@ class RemoteReward:
         ]
 
     def _refuse_too_many_failures(self, step: "StepScores") -> None:
-        failed = step.failed
-        if not failed:
+        missing = step.missing
+        if not missing.failed:
             return
         name, status, error = step.commonest_failure()
         # What a reward raised may quote the completion: it belongs into the ledger, not into a log.
         why = f"{status}: {error}" if status not in {"model_error", "invalid_input"} else status
-        message = f"{failed} of {step.expected} completions have no reward; commonest: {name} {why}"
-        if failed > self.max_failed_share * step.expected:
+        message = f"{missing.failed} of {missing.asked} completions have no reward; commonest: {name} {why}"
+        if missing.failed > self.max_failed_share * missing.asked:
             raise TooManyFailed(f"{message} (max_failed_share is {self.max_failed_share:g})")
         log.warning("%s; they are left out of this step", message)
 

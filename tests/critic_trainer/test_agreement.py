@@ -1,7 +1,7 @@
 import krippendorff
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from critic_trainer.labeling.agreement import agreement, disagreements, interval_alpha
@@ -15,6 +15,7 @@ def by(values: list[float], name: str = "empathy") -> list[dict[str, float | Non
     return [{name: value} for value in values]
 
 
+@settings(max_examples=30)
 @given(PAIRS)
 def test_alpha_is_that_of_the_krippendorff_package(pairs: list[tuple[float, float]]) -> None:
     labels = np.array(pairs).T

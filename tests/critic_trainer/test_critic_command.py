@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from critic_trainer.critic_command import main
@@ -59,7 +59,7 @@ def written(path: Path, some: list[dict[str, Any]]) -> Path:
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("labels")
-    file = written(folder / "dialogues.jsonl", rows(48))
+    file = written(folder / "dialogues.jsonl", rows(32))
     command = ["label", str(file), "--labeler", "column:a", "--labeler", "column:b", "--out", str(folder)]
     assert main(command) == 0
     return folder / "labels.jsonl"
@@ -80,7 +80,7 @@ def test_labels_carry_the_computed_bleu_and_missing_ones_are_null(labels: Path) 
 
 
 def test_a_frozen_critic_is_learned_served_and_examined(tmp_path: Path, labels: Path) -> None:
-    critic = trained(tmp_path, labels, "frozen", epochs=25)
+    critic = trained(tmp_path, labels, "frozen", epochs=10)
     served = Critic(model=str(critic))
     served.load()
     kind, rude = served.score([Item(prompt="User: I feel low.", completion=text) for text in (KIND, RUDE)])
@@ -113,6 +113,7 @@ def test_an_adapted_encoder_is_saved_merged_and_scores_as_it_did_in_training(tmp
     assert sum(errors) / len(errors) == pytest.approx(card["validation_loss"][0], abs=1e-4)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=2, max_size=2), min_size=1, max_size=8))
 def test_missing_labels_have_no_part_in_the_loss_and_no_gradient(labels: list[list[float | None]]) -> None:
     wanted = torch.tensor([[float("nan") if value is None else value for value in row] for row in labels])

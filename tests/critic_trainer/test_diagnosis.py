@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import r2_score
@@ -23,6 +23,7 @@ def found(predictions: "np.ndarray", labels: "np.ndarray" = LABELS, top: Ceiling
     return diagnosis(statistics(labels, predictions), top).finding
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=3, max_size=40))
 def test_the_figures_are_those_of_scikit_learn_and_scipy(pairs: list[tuple[float, float]]) -> None:
     labels, predictions = np.array(pairs).T

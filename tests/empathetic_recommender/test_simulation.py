@@ -3,7 +3,7 @@ from typing import Any
 from statsmodels.stats.proportion import proportion_confint
 
 from empathetic_recommender.film_dialogues.seeker import Seeker
-from empathetic_recommender.report import headlines
+from empathetic_recommender.report import headlines, page
 from empathetic_recommender.simulate import accepted_fitting, openings, outcome
 from empathetic_recommender.user_model import Exchange, RuleUser
 from empathetic_recommender.user_prompt import UserUnreadable
@@ -42,6 +42,20 @@ def test_a_change_whose_interval_holds_zero_is_not_called_a_rise() -> None:
     [said] = headlines({"critic_change": changes, "simulation": {"before": None, "after": []}})
 
     assert "did not change beyond chance" in said
+
+
+def test_the_report_says_beside_the_success_rate_what_it_is_worth() -> None:
+    before = outcome(rows(accept=5, leave=5)) | {"accepted_fitting_share": 0.8}
+    never = outcome(rows(leave=10)) | {"accepted_fitting_share": None}
+    report: dict[str, Any] = {"critic_change": [], "simulation": {"before": before, "after": [before, never]}}
+    [said] = headlines(report)
+
+    assert said.count("(80% of the accepted named a film that fits)") == 2
+    assert "0.00 [0.00, 0.28] after" in said
+    report |= {"metrics": [], "training": [], "samples": [], "headlines": [said]}
+    shown = page(report | {"manifest": {"before": {"model": "m", "dialogues": "d"}, "after": [{}, {}]}})
+    assert "<td>0.50 [0.24, 0.76]</td><td>0.800</td>" in shown
+    assert "<td>0.00 [0.00, 0.28]</td><td>–</td>" in shown
 
 
 def test_the_rule_accepts_what_fits_and_the_share_of_fitting_accepts_says_so() -> None:

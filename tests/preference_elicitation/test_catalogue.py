@@ -1,9 +1,14 @@
+import re
 from collections import Counter
 
 from preference_elicitation import catalogue
 from preference_elicitation.catalogue import ATTRIBUTES, ITEMS, PERSONAS, QUESTIONS, SCENARIOS
 from reward_server.rewards.information_gain import is_question
 from reward_server.rewards.models.text_file import read_texts
+
+
+def said(word: str, item: catalogue.Item) -> bool:
+    return re.search(rf"\b{word}\b", item.text, re.IGNORECASE) is not None
 
 
 def test_there_are_sixty_cars_of_at_least_nine_categories() -> None:
@@ -19,12 +24,23 @@ def test_twenty_personas_have_ten_different_scenarios_each() -> None:
     assert len({scenario.text for scenario in catalogue.scenarios()}) == 200
 
 
-def test_a_description_says_every_attribute_of_its_car_but_the_price_in_its_own_words() -> None:
+def test_a_description_says_what_a_car_runs_on_its_size_and_its_condition_in_the_words_of_its_attributes() -> None:
     for item in catalogue.items():
-        said = item.text.lower()
-        unsaid = [word for word in item.words[1:3] if word not in said]
+        unsaid = [word for word in item.words[1:4] if not said(word, item)]
         assert unsaid == [], f"{item.name}: {unsaid}"
-        assert "$" in said, item.name
+
+
+def test_a_description_never_says_the_opposite_of_a_ride_or_a_ground() -> None:
+    for item in catalogue.items():
+        opposites = {*ATTRIBUTES["ride"], *ATTRIBUTES["ground"]} - {*item.words, "road"}  # a drive on a road hurts none
+        assert not any(said(word, item) for word in opposites), item.name
+
+
+def test_a_cheap_car_costs_thirty_thousand_at_most_and_a_premium_one_more() -> None:
+    for item in catalogue.items():
+        price = re.search(r"\$(\d+),(\d{3})", item.text)
+        assert price is not None, item.name
+        assert (int(price[1] + price[2]) <= 30_000) == ("cheap" in item.words), item.name
 
 
 def test_wishes_are_words_of_attributes_and_one_at_most_of_each() -> None:

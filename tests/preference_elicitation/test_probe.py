@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from preference_elicitation.asking import best, expected
 from preference_elicitation.catalogue import SCENARIOS
 from preference_elicitation.elicitation_error import ElicitationError
 from preference_elicitation.gain_report import difference, reported
+from preference_elicitation.manifest import of_arm
 from preference_elicitation.probe import main, prompts
 
 
@@ -87,6 +89,25 @@ def test_the_same_probe_again_asks_nothing_twice(tmp_path: Path, rewards: Any, c
     assert (len(rewards.scored), len(chatter.chats)) == (scored, chats)
 
 
+def test_the_report_names_the_reward_the_prompts_and_the_weights_of_every_arm(tmp_path: Path, rewards: Any) -> None:
+    probe(tmp_path, rewards, "random")
+    probe(tmp_path, rewards, "bank=random")
+    manifest = json.loads((tmp_path / "report.json").read_text())["manifest"]
+    assert list(manifest["arms"]) == ["random", "bank"]
+    assert manifest["reward"] == {"name": "information_gain", "version": "1", "settings": {}}
+    assert manifest["prompts"]["sha256"] == hashlib.sha256(SCENARIOS.read_bytes()).hexdigest()
+    assert manifest["settings"]["limit"] == 6
+
+
+def test_a_directory_s_weights_are_named_by_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    [one] = arm.all_of([f"after={tmp_path}"])
+    first = of_arm(one, None)["weights"]
+    assert first == of_arm(one, None)["weights"]
+    (tmp_path / "model.safetensors").write_bytes(b"other weights")
+    assert of_arm(one, None)["weights"] != first
+
+
 def test_a_failed_score_is_no_number_and_is_tried_again(tmp_path: Path, rewards: Any, chatter: Any) -> None:
     rewards.failing = True
     assert probe(tmp_path, rewards, f"after={chatter.url}") == 3
@@ -143,14 +164,14 @@ def test_a_difference_is_paired_by_prompt() -> None:
 
 
 def test_one_persona_has_no_interval_and_says_why() -> None:
-    report = reported([asked("random", None, "ann", 0.1)], None, 0)
+    report = reported([asked("random", None, "ann", 0.1)], None, {}, 0)
     assert report["arms"][0]["gain"]["interval"] is None
     assert report["arms"][0]["gain"]["reason"]
 
 
 def test_a_question_that_is_markup_stands_in_the_page_as_text() -> None:
     row = asked("random", None, "ann", 0.1) | {"question": "<script>alert(1)</script>?"}
-    shown = page.page(reported([row, asked("random", None, "bob", 0.2)], None, 0))
+    shown = page.page(reported([row, asked("random", None, "bob", 0.2)], None, {}, 0))
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
 

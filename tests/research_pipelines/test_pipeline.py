@@ -127,9 +127,7 @@ def test_every_system_says_its_stages_at_every_size(tmp_path: Path) -> None:
             assert not any(record.done(stage) for stage in stages), (name, size)
 
 
-def test_a_dry_run_prints_calls_and_tokens_and_runs_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dry_run_prints_calls_and_tokens_and_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert pipeline.main(["elicitation", "--size", "smoke", "--out", str(out), "--dry-run"]) == 0
     assert "calls of models" in capsys.readouterr().out

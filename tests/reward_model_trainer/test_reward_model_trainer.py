@@ -102,7 +102,7 @@ def test_the_served_kind_scores_a_chat_with_the_number_it_was_trained_by(trained
     [
         ('{"prompt": "a", "chosen": "b"}\n', "line 1: a preference is"),
         ("{\n", "line 1 is not JSON"),
-        ("", "has no preferences"),
+        ("", "has no rows"),
     ],
 )
 def test_a_file_that_holds_no_preferences_is_refused_with_its_line(

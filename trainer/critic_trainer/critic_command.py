@@ -1,13 +1,12 @@
 """`guerdon critic label|train|eval`: labels for replies, a critic trained on them, and what it is worth."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from critic_trainer.critic_error import CriticError
+from long_work import exit_status, quiet
 
 RUNS: dict[str, str] = {
     "label": "critic_trainer.labeling.label",
@@ -19,22 +18,14 @@ RUNS: dict[str, str] = {
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status: 2 when it cannot be done as asked, 3 when some of it failed."""
     options = parser().parse_args(argv)
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    try:
-        run: Callable[[argparse.Namespace], int] = import_module(RUNS[options.command]).run
-        return run(options)
-    except CriticError as error:
-        print(f"guerdon critic: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("critic_trainer"):
-            raise
-        print(f"guerdon critic needs {error.name!r}: pip install 'guerdon[reward,trainer,evaluation]'", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"\nguerdon critic: stopped; the same command goes on with what is in {options.out}", file=sys.stderr)
-        return 130
+    quiet.before_imports()
+
+    def run() -> int:
+        chosen: Callable[[argparse.Namespace], int] = import_module(RUNS[options.command]).run
+        return chosen(options)
+
+    stopped = f"the same command goes on with what is in {options.out}"
+    return exit_status.of("guerdon critic", run, "trainer", stopped)
 
 
 def parser() -> argparse.ArgumentParser:

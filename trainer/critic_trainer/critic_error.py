@@ -1,5 +1,7 @@
-"""What the critic's commands say when they cannot do what they were asked."""
+"""What a command says instead of a traceback."""
+
+from long_work.command_error import CommandError
 
 
-class CriticError(Exception):
-    """The message says what was wrong, where, and what would have worked."""
+class CriticError(CommandError):
+    """A file of replies, a critic file, a labeler or a critic is not as it should be."""

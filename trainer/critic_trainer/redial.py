@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from critic_trainer import rows
 from critic_trainer.critic_error import CriticError
 from critic_trainer.reply import Reply
+from long_work.json_file import Row, placed_rows
 
 MENTION = re.compile(r"@(\d+)")
 
 
-def is_redial(row: rows.Row) -> bool:
+def is_redial(row: Row) -> bool:
     return "messages" in row and "respondentWorkerId" in row
 
 
@@ -26,19 +26,19 @@ def read(path: Path) -> list[Reply]:
     """Return every message of a recommender that answers something.
 
     Raises:
-        CriticError: a line lacks what ReDial's lines have.
+        CommandError: the file cannot be read, or a line lacks what ReDial's lines have.
     """
-    return [reply for number, row in enumerate(rows.read(path), 1) for reply in _replies(row, f"{path}, line {number}")]
+    return [reply for place, row in placed_rows(path) for reply in _replies(row, place)]
 
 
-def _replies(row: rows.Row, where: str) -> Iterator[Reply]:
+def _replies(row: Row, place: str) -> Iterator[Reply]:
     try:
         yield from _read(row)
     except (KeyError, TypeError, AttributeError) as error:
-        raise CriticError(f"{where} is no dialogue of ReDial: {type(error).__name__} {error}") from None
+        raise CriticError(f"{place} is no dialogue of ReDial: {type(error).__name__} {error}") from None
 
 
-def _read(row: rows.Row) -> Iterator[Reply]:
+def _read(row: Row) -> Iterator[Reply]:
     films = row["movieMentions"] or {}  # a list, and empty, where nothing was mentioned
     recommender, name = row["respondentWorkerId"], str(row["conversationId"])
     conversation: list[dict[str, Any]] = []

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from critic_trainer import rows
 from critic_trainer.critic_error import CriticError
+from long_work.json_file import Row, placed_rows
 from reward_server.rewards import Item
 from reward_server.rewards.models.conversation import text_pair
 
@@ -59,19 +59,20 @@ def read(path: Path) -> list[Reply]:
     """Return the replies of a JSONL file.
 
     Raises:
-        CriticError: a row is no reply; or the file cannot be read.
+        CommandError: a row is no reply; or the file cannot be read.
     """
-    return [parsed(row, f"{path}, row {number}", number) for number, row in enumerate(rows.read(path), 1)]
+    return [_reply(row, place, number) for number, (place, row) in enumerate(placed_rows(path), 1)]
 
 
-def parsed(row: rows.Row, where: str, number: int) -> Reply:
+def _reply(row: Row, place: str, number: int) -> Reply:
+    """Return the reply of row `number`; raises CriticError, with the place, where it is none."""
     try:
         reply = Reply.model_validate(row)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
+        key = ".".join(map(str, problem["loc"]))
         raise CriticError(
-            f"{where}, {place}: {problem['msg']}; a row is "
+            f"{place}, {key}: {problem['msg']}; a row is "
             '{"conversation": text or chat messages, "reply": text, maybe "id", "dialogue", "reference", "labels"}'
         ) from None
     name = reply.id or str(number)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from empathetic_recommender import files
 from empathetic_recommender.film_dialogues import films
 from empathetic_recommender.film_dialogues.seeker import Seeker
 from empathetic_recommender.language_model import LanguageModel
@@ -15,9 +14,13 @@ from empathetic_recommender.metrics.auc import auc_global
 from empathetic_recommender.metrics.corpus_bleu import bleu_k
 from empathetic_recommender.metrics.distinct import dist_n
 from empathetic_recommender.metrics.ranking import Ranked, ranked, ranking_metrics
-from empathetic_recommender.progress import Progress
+from empathetic_recommender.recommender_error import RecommenderError
 from guerdon.client import Refused, RewardClient, ServerError, Unreachable
 from guerdon.messages import Item, ScoreRequest
+from long_work import json_file
+from long_work.journal import Journal
+from long_work.json_file import Row
+from long_work.progress import Progress
 
 LEAD = " I recommend "
 """What the policy is given before a title, to see how likely it finds it."""
@@ -30,25 +33,25 @@ def run(options: argparse.Namespace) -> int:
     """Evaluate; return the exit status.
 
     Raises:
-        RecommenderError: the dialogues or the model are not as they should be.
+        CommandError: the dialogues or the model are not as they should be.
     """
-    dialogues = files.read(options.dialogues, ("id", "conversation", "reference", "seeker"))[: options.rows]
-    journal = files.Journal(options.out / "replies.jsonl")
-    wanted = [row for row in dialogues if row["id"] not in journal.rows]
+    dialogues = json_file.read_rows(options.dialogues, ("id", "conversation", "reference", "seeker"))[: options.rows]
+    journal = Journal(options.out / "replies.jsonl", "id")
+    wanted = [row for row in dialogues if row["id"] not in journal]
     if wanted:
         _answer(LanguageModel(options.model, options.seed), wanted, len(dialogues), options, journal)
-    rows = [journal.rows[row["id"]] for row in dialogues]
+    rows = [journal[row["id"]] for row in dialogues]
     if options.reward_url:
         rows = scored(rows, options.reward_url, options.reward)
-    files.write_rows(options.out / "scored.jsonl", rows)
+    json_file.write_rows(options.out / "scored.jsonl", rows)
     result = metrics(rows) | {"model": options.model, "seed": options.seed, "dialogues": options.dialogues.name}
-    files.write_json(options.out / "metrics.json", result)
+    json_file.write(options.out / "metrics.json", result)
     for name, value in result["metrics"].items():
         print(f"{name:<28} {'–' if value is None else f'{value:.4f}'}")
     return 0
 
 
-def scored(rows: Sequence[files.Row], url: str, reward: str) -> list[files.Row]:
+def scored(rows: Sequence[Row], url: str, reward: str) -> list[Row]:
     """Return the rows with what the served reward says of each reply; a failure has a status and no value.
 
     Raises:
@@ -57,10 +60,10 @@ def scored(rows: Sequence[files.Row], url: str, reward: str) -> list[files.Row]:
     try:
         return _scored(rows, url, reward)
     except (Refused, Unreachable, ServerError) as error:
-        raise files.RecommenderError(f"the reward server at {url}: {error}") from None
+        raise RecommenderError(f"the reward server at {url}: {error}") from None
 
 
-def _scored(rows: Sequence[files.Row], url: str, reward: str) -> list[files.Row]:
+def _scored(rows: Sequence[Row], url: str, reward: str) -> list[Row]:
     found = []
     with RewardClient(url, os.environ.get(TOKEN) or None) as client:
         for start in range(0, len(rows), CHUNK):
@@ -76,7 +79,7 @@ def _scored(rows: Sequence[files.Row], url: str, reward: str) -> list[files.Row]
     return [row | {"critic": score} for row, score in zip(rows, found, strict=True)]
 
 
-def metrics(rows: Sequence[files.Row]) -> dict[str, Any]:
+def metrics(rows: Sequence[Row]) -> dict[str, Any]:
     """Return all metrics of replies with their titles' scores; what is undefined is None."""
     lists = [Ranked(ranked(row["titles"]), row["relevant"], row["liked"]) for row in rows]
     pooled = [(score, title in row["relevant"]) for row in rows for title, score in row["titles"].items()]
@@ -101,20 +104,20 @@ def metrics(rows: Sequence[files.Row]) -> dict[str, Any]:
 
 def _answer(
     model: LanguageModel,
-    dialogues: Sequence[files.Row],
+    dialogues: Sequence[Row],
     total: int,
     options: argparse.Namespace,
-    journal: files.Journal,
+    journal: Journal,
 ) -> None:
-    progress = Progress("replies", total, total - len(dialogues))
-    for start in range(0, len(dialogues), CHUNK):
-        some = dialogues[start : start + CHUNK]
-        replies = model.answers([row["conversation"] for row in some], options.max_tokens, options.temperature)
-        journal.append(_row(model, row, reply) for row, reply in zip(some, replies, strict=True))
-        progress.advance(len(some))
+    with Progress("replies", total, total - len(dialogues)) as progress:
+        for start in range(0, len(dialogues), CHUNK):
+            some = dialogues[start : start + CHUNK]
+            replies = model.answers([row["conversation"] for row in some], options.max_tokens, options.temperature)
+            journal.append(_row(model, row, reply) for row, reply in zip(some, replies, strict=True))
+            progress.advance(len(some))
 
 
-def _row(model: LanguageModel, row: files.Row, reply: str) -> files.Row:
+def _row(model: LanguageModel, row: Row, reply: str) -> Row:
     seeker = Seeker.of(row["seeker"])
     titles = [film.title for film in films.FILMS if film.title != seeker.liked]
     likely = model.log_likelihoods(row["conversation"], [f"{LEAD}{title}." for title in titles])

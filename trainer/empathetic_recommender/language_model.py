@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from empathetic_recommender.files import RecommenderError
+from empathetic_recommender.recommender_error import RecommenderError
 from reward_server.rewards.models.source import device
 
 Turns = Sequence[dict[str, str]]

@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from empathetic_recommender import files
 from empathetic_recommender.evaluate import metrics
+from long_work import json_file
 
 COLUMNS = ("reply", "reference", "titles", "relevant", "liked")
 
@@ -13,7 +13,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the metrics as JSON; return 0.
 
     Raises:
-        RecommenderError: the file is not as it should be.
+        CommandError: the file is not as it should be.
     """
-    print(json.dumps(metrics(files.read(options.file, COLUMNS)), indent=1))
+    print(json.dumps(metrics(json_file.read_rows(options.file, COLUMNS)), indent=1))
     return 0

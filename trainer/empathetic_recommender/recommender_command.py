@@ -1,13 +1,13 @@
 """`guerdon recommender`: dialogues of the project's own, and what a recommender of them is worth."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from empathetic_recommender.files import RecommenderError
+from long_work import exit_status, quiet
+from long_work.whole_number import positive
 
 RUNS = {name: f"empathetic_recommender.{name}" for name in ("write_data", "evaluate", "measure", "simulate", "report")}
 
@@ -15,23 +15,14 @@ RUNS = {name: f"empathetic_recommender.{name}" for name in ("write_data", "evalu
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status: 2 when it cannot be done as asked."""
     options = parser().parse_args(argv)
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    try:
-        run: Callable[[argparse.Namespace], int] = import_module(RUNS[options.module]).run
-        return run(options)
-    except RecommenderError as error:
-        print(f"guerdon recommender: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("empathetic_recommender"):
-            raise
-        needed = "pip install 'guerdon[reward,trainer,evaluation]'"
-        print(f"guerdon recommender needs {error.name!r}: {needed}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nguerdon recommender: stopped; the same command goes on with what is in --out", file=sys.stderr)
-        return 130
+    quiet.before_imports()
+
+    def run() -> int:
+        chosen: Callable[[argparse.Namespace], int] = import_module(RUNS[options.module]).run
+        return chosen(options)
+
+    stopped = "the same command goes on with what is in --out"
+    return exit_status.of("guerdon recommender", run, "trainer", stopped)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,9 +42,9 @@ def parser() -> argparse.ArgumentParser:
 def _data(data: argparse.ArgumentParser) -> None:
     data.set_defaults(module="write_data")
     data.add_argument("--out", type=Path, required=True, metavar="DIR")
-    data.add_argument("--train", type=_positive, default=4000, help="dialogues to train on (default 4000)")
-    data.add_argument("--labelled", type=_positive, default=1400, help="of other dialogues, with labels (default 1400)")
-    data.add_argument("--held-out", type=_positive, default=300, help="to evaluate on, with labels (default 300)")
+    data.add_argument("--train", type=positive, default=4000, help="dialogues to train on (default 4000)")
+    data.add_argument("--labelled", type=positive, default=1400, help="of other dialogues, with labels (default 1400)")
+    data.add_argument("--held-out", type=positive, default=300, help="to evaluate on, with labels (default 300)")
     data.add_argument("--seed", type=int, default=0)
 
 
@@ -78,7 +69,7 @@ def _simulate(simulate: argparse.ArgumentParser) -> None:
     _asks(simulate)
     simulate.add_argument("--user", required=True, metavar="MODEL", help="a model that plays the seeker, or rule")
     simulate.add_argument("--user-url", metavar="URL", help="where it is: an OpenAI-compatible endpoint, not here")
-    simulate.add_argument("--max-turns", type=_positive, default=10, help="replies of a dialogue (default 10)")
+    simulate.add_argument("--max-turns", type=positive, default=10, help="replies of a dialogue (default 10)")
 
 
 def _asks(command: argparse.ArgumentParser) -> None:
@@ -87,8 +78,8 @@ def _asks(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="held-out dialogues")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
-    command.add_argument("--rows", type=_positive, help="the first so many only")
-    command.add_argument("--max-tokens", type=_positive, default=80, help="of a reply (default 80)")
+    command.add_argument("--rows", type=positive, help="the first so many only")
+    command.add_argument("--max-tokens", type=positive, default=80, help="of a reply (default 80)")
     command.add_argument("--temperature", type=float, default=1.0)
     command.add_argument("--seed", type=int, default=0)
 
@@ -102,14 +93,7 @@ def _report(report: argparse.ArgumentParser) -> None:
         "--training", type=Path, nargs="*", default=[], metavar="DIR", help="the training runs, in turn"
     )
     report.add_argument("--out", type=Path, required=True, metavar="DIR")
-    report.add_argument("--samples", type=_positive, default=12, help="replies shown side by side (default 12)")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+    report.add_argument("--samples", type=positive, default=12, help="replies shown side by side (default 12)")
 
 
 if __name__ == "__main__":

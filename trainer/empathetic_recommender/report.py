@@ -5,16 +5,16 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from importlib.resources import files as resources
+from importlib.resources import files
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from empathetic_recommender import files
 from guerdon import __version__
+from long_work import content_digest, json_file, written_whole
+from long_work.json_file import Row
 
 LEADING = ("critic", "critic/empathy", "critic/recommendation", "critic/overall", "recall@3", "AUC.global")
 RESAMPLES = 2000
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Write report.html and report.json; return 0.
 
     Raises:
-        RecommenderError: a directory lacks what `evaluate` writes.
+        CommandError: a directory lacks what `evaluate` writes.
     """
     before, after = _arm(options.before), [_arm(folder) for folder in options.after]
     report = {
@@ -40,8 +40,8 @@ def run(options: argparse.Namespace) -> int:
         },
     }
     report["headlines"] = headlines(report)
-    files.write_json(options.out / "report.json", report)
-    files.write(options.out / "report.html", page(report))
+    json_file.write(options.out / "report.json", report)
+    written_whole.text(options.out / "report.html", page(report))
     for sentence in report["headlines"]:
         print(sentence)
     print(options.out / "report.html")
@@ -62,21 +62,29 @@ def headlines(report: Mapping[str, Any]) -> list[str]:
         )
     first, others = report["simulation"]["before"], [one for one in report["simulation"]["after"] if one]
     if first and first["success_rate"] and others:
-        after = ", ".join(_interval(one["success_rate"]) for one in others if one["success_rate"])
-        said.append(f"Success rate with the simulated user: {_interval(first['success_rate'])} before; {after} after.")
+        after = ", ".join(_success(one) for one in others if one["success_rate"])
+        said.append(f"Success rate with the simulated user: {_success(first)} before; {after} after.")
     return said
 
 
-def _interval(estimate: Mapping[str, float]) -> str:
-    return f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+def _success(simulation: Mapping[str, Any]) -> str:
+    """Return the success rate and what it is worth: how many of the accepted replies named a film that fits."""
+    share = simulation["accepted_fitting_share"]
+    worth = "" if share is None else f" ({100 * share:.0f}% of the accepted named a film that fits)"
+    return f"{_interval(simulation['success_rate'])}{worth}"
+
+
+def _interval(estimate: Mapping[str, float] | None) -> str:
+    return "–" if estimate is None else f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
 
 
 def page(report: Mapping[str, Any]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["interval"] = _interval
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}".replace("-", "−")
-    text = (resources("empathetic_recommender") / "templates" / "report.html").read_text(encoding="utf-8")
+    text = (files("empathetic_recommender") / "templates" / "report.html").read_text(encoding="utf-8")
     return environment.from_string(text).render(
         r=report, curve=_picture(report["training"]), manifest=json.dumps(report["manifest"], indent=1)
     )
@@ -85,9 +93,9 @@ def page(report: Mapping[str, Any]) -> str:
 def _arm(folder: Path) -> dict[str, Any]:
     simulation = folder / "simulation.json"
     return {
-        "metrics": files.read_json(folder / "metrics.json"),
-        "rows": {row["id"]: row for row in files.read(folder / "scored.jsonl", ("id", "reply"))},
-        "simulation": files.read_json(simulation) if simulation.exists() else None,
+        "metrics": json_file.read(folder / "metrics.json"),
+        "rows": {row["id"]: row for row in json_file.read_rows(folder / "scored.jsonl", ("id", "reply"))},
+        "simulation": json_file.read(simulation) if simulation.exists() else None,
     }
 
 
@@ -100,7 +108,7 @@ def _compared(before: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> 
     return rows
 
 
-def _change(before: Mapping[str, files.Row], after: Mapping[str, files.Row]) -> dict[str, Any]:
+def _change(before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str, Any]:
     """Return the mean change of the critic's value, paired by dialogue row, with its bootstrap interval."""
     pairs = [
         (before[name]["critic"]["value"], row["critic"]["value"])
@@ -118,11 +126,11 @@ def _change(before: Mapping[str, files.Row], after: Mapping[str, files.Row]) -> 
 
 def _curve(folder: Path) -> dict[str, Any]:
     """Return the mean reward by step of a training run's ledger."""
-    steps = files.read(folder / "metrics.jsonl", ("reward",))
+    steps = json_file.read_rows(folder / "metrics.jsonl", ("reward",))
     return {"run": folder.name, "reward": [step["reward"]["mean"] for step in steps]}
 
 
-def _samples(before: Mapping[str, files.Row], after: Mapping[str, files.Row], count: int) -> list[dict[str, Any]]:
+def _samples(before: Mapping[str, Row], after: Mapping[str, Row], count: int) -> list[dict[str, Any]]:
     names = [name for name in before if name in after]
     chosen = [names[place] for place in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)]
     return [
@@ -135,13 +143,13 @@ def _samples(before: Mapping[str, files.Row], after: Mapping[str, files.Row], co
     ]
 
 
-def _value(row: files.Row) -> float | None:
+def _value(row: Row) -> float | None:
     value: float | None = row.get("critic", {}).get("value")
     return value
 
 
 def _facts(folder: Path, arm: Mapping[str, Any]) -> dict[str, Any]:
-    digest = sha256((folder / "scored.jsonl").read_bytes()).hexdigest()
+    digest = content_digest.of(folder / "scored.jsonl")
     kept = {name: arm["metrics"].get(name) for name in ("model", "seed", "dialogues", "replies", "unscored")}
     return kept | {"replies_sha256": digest, "user": (arm["simulation"] or {}).get("user")}
 

@@ -7,13 +7,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from empathetic_recommender import files
 from empathetic_recommender.film_dialogues import films
 from empathetic_recommender.film_dialogues.seeker import Seeker
 from empathetic_recommender.language_model import LanguageModel
-from empathetic_recommender.progress import Progress
 from empathetic_recommender.user_model import Exchange, UserModel, user_model
 from empathetic_recommender.user_prompt import UserUnreadable
+from long_work import json_file
+from long_work.journal import Journal
+from long_work.json_file import Row
+from long_work.progress import Progress
 
 End = Literal["accept", "leave", "turn_limit", "user_unreadable"]
 AT_A_TIME = 32
@@ -31,7 +33,7 @@ class Conversation:
     end: End | None = None
     error: str = ""
 
-    def record(self) -> files.Row:
+    def record(self) -> Row:
         kept = {"id": self.id, "seeker": self.seeker.record(), "messages": self.messages, "turns": self.turns}
         return kept | {"end": self.end, "error": self.error}
 
@@ -40,15 +42,24 @@ def run(options: argparse.Namespace) -> int:
     """Simulate; return the exit status.
 
     Raises:
-        RecommenderError: the dialogues or a model are not as they should be.
+        CommandError: the dialogues or a model are not as they should be.
     """
-    rows = openings(files.read(options.dialogues, ("dialogue", "conversation", "seeker")))[: options.rows]
-    journal = files.Journal(options.out / "simulated.jsonl")
-    wanted = [row for row in rows if row["dialogue"] not in journal.rows]
-    progress = Progress("dialogues", len(rows), len(rows) - len(wanted))
+    rows = openings(json_file.read_rows(options.dialogues, ("dialogue", "conversation", "seeker")))[: options.rows]
+    journal = Journal(options.out / "simulated.jsonl", "id")
+    wanted = [row for row in rows if row["dialogue"] not in journal]
     if wanted:
-        policy = LanguageModel(options.model, options.seed)
-        user = user_model(options.user, options.user_url, options.seed)
+        _simulate(wanted, len(rows), options, journal)
+    ended = [journal[row["dialogue"]] for row in rows]
+    result = outcome(ended) | {"accepted_fitting_share": accepted_fitting(ended)}
+    json_file.write(options.out / "simulation.json", result | {"max_turns": options.max_turns, "user": options.user})
+    print(_said(result))
+    return 0
+
+
+def _simulate(wanted: Sequence[Row], total: int, options: argparse.Namespace, journal: Journal) -> None:
+    policy = LanguageModel(options.model, options.seed)
+    user = user_model(options.user, options.user_url, options.seed)
+    with Progress("dialogues", total, total - len(wanted)) as progress:
         for start in range(0, len(wanted), AT_A_TIME):
             some = [_begun(row) for row in wanted[start : start + AT_A_TIME]]
             for _ in range(options.max_turns):
@@ -57,16 +68,11 @@ def run(options: argparse.Namespace) -> int:
                 one.end = one.end or "turn_limit"
             journal.append(one.record() for one in some)
             progress.advance(len(some))
-    ended = [journal.rows[row["dialogue"]] for row in rows]
-    result = outcome(ended) | {"accepted_fitting_share": accepted_fitting(ended)}
-    files.write_json(options.out / "simulation.json", result | {"max_turns": options.max_turns, "user": options.user})
-    print(_said(result))
-    return 0
 
 
-def openings(rows: Sequence[files.Row]) -> list[files.Row]:
+def openings(rows: Sequence[Row]) -> list[Row]:
     """Return the first row of each dialogue: where the seeker has just begun."""
-    first: dict[str, files.Row] = {}
+    first: dict[str, Row] = {}
     for row in rows:
         first.setdefault(row["dialogue"], row)
     return list(first.values())
@@ -93,7 +99,7 @@ def turn(
             one.end = answer.decision
 
 
-def outcome(rows: Sequence[files.Row]) -> dict[str, Any]:
+def outcome(rows: Sequence[Row]) -> dict[str, Any]:
     """Return success rate (Wilson interval) and average turns (bootstrap interval) of simulated dialogues.
 
     A dialogue whose user model could not be read counts in neither: it is no failure of the policy.
@@ -124,7 +130,7 @@ def outcome(rows: Sequence[files.Row]) -> dict[str, Any]:
     }
 
 
-def accepted_fitting(rows: Sequence[files.Row]) -> float | None:
+def accepted_fitting(rows: Sequence[Row]) -> float | None:
     """Return the share of accepted dialogues whose last reply named a fitting film: how far the user can be trusted."""
     replies = [(Seeker.of(row["seeker"]), row["messages"][-2]["content"]) for row in rows if row["end"] == "accept"]
     if not replies:
@@ -138,7 +144,7 @@ def _bootstrap(values: "np.ndarray[Any, np.dtype[np.float64]]") -> dict[str, flo
     return {"low": float(low), "high": float(high)}
 
 
-def _begun(row: files.Row) -> Conversation:
+def _begun(row: Row) -> Conversation:
     return Conversation(row["dialogue"], Seeker.of(row["seeker"]), list(row["conversation"]))
 
 
@@ -146,7 +152,9 @@ def _said(result: dict[str, Any]) -> str:
     rate, turns = result["success_rate"], result["average_turns"]
     if rate is None:
         return f"no dialogue could be read: {result['ends']}"
+    share = result["accepted_fitting_share"]
+    worth = "" if share is None else f" ({100 * share:.0f}% of the accepted named a film that fits)"
     return (
-        f"success rate {rate['value']:.3f} [{rate['low']:.3f}, {rate['high']:.3f}], "
+        f"success rate {rate['value']:.3f} [{rate['low']:.3f}, {rate['high']:.3f}]{worth}, "
         f"average turns {turns['value']:.2f} [{turns['low']:.2f}, {turns['high']:.2f}], {result['dialogues']} dialogues"
     )

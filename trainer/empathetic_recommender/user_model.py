@@ -5,9 +5,9 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from empathetic_recommender.files import RecommenderError
 from empathetic_recommender.film_dialogues.seeker import Answer, Seeker
 from empathetic_recommender.language_model import LanguageModel
+from empathetic_recommender.recommender_error import RecommenderError
 from empathetic_recommender.user_prompt import UserUnreadable, asked, read
 
 MOST_TOKENS = 60

@@ -2,14 +2,18 @@
 
 import argparse
 
-from empathetic_recommender import files
 from empathetic_recommender.film_dialogues import corpora
 from empathetic_recommender.film_dialogues.dialogues import rows
 from empathetic_recommender.film_dialogues.noise import HALF_WIDTHS, LABELERS, labelled, variance
+from long_work import json_file
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write train, labelled and held_out rows, which share no dialogue, and the corpora; return 0."""
+    """Write train, labelled and held_out rows, which share no dialogue, and the corpora; return 0.
+
+    Raises:
+        CommandError: they cannot be written.
+    """
     first = options.train + options.labelled
     train = rows(options.train, options.seed)
     labels = labelled(rows(options.labelled, options.seed, options.train), options.seed)
@@ -22,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
         "user_corpus": corpora.of_user(train),
     }
     for name, some in written.items():
-        files.write_rows(options.out / f"{name}.jsonl", some)
-    files.write_json(
+        json_file.write_rows(options.out / f"{name}.jsonl", some)
+    json_file.write(
         options.out / "data.json",
         {
             "seed": options.seed,

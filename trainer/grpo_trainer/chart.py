@@ -34,6 +34,7 @@ STYLE: Any = {  # matplotlib types the keys of its settings one by one
     "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text: small files, and the page's own font
     "svg.hashsalt": "guerdon",  # the same run draws the same bytes
+    "text.parse_math": False,  # names are text: a$\\frac$b is no formula
     "xtick.color": "#6b7280",
     "ytick.color": "#6b7280",
 }

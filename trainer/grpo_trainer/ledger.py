@@ -22,7 +22,7 @@ class Ledger:
         (folder / "rollouts").mkdir(parents=True, exist_ok=True)
 
     def manifest(self, manifest: Mapping[str, Any]) -> None:
-        _write_whole(self.folder / "manifest.json", json.dumps(_plain(manifest), indent=2, ensure_ascii=False) + "\n")
+        write_whole(self.folder / "manifest.json", json.dumps(_plain(manifest), indent=2, ensure_ascii=False) + "\n")
 
     def step(self, record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], columns: Iterable[str] = ()) -> None:
         """Append one step: its completions first, so that a line's rollouts are always there.
@@ -42,7 +42,7 @@ class Ledger:
         for name in ("metrics.jsonl", "evaluations.jsonl"):
             if (self.folder / name).exists():
                 kept = [line for line in lines(self.folder / name) if line["step"] <= step]
-                _write_whole(self.folder / name, "".join(_line(line) for line in kept))
+                write_whole(self.folder / name, "".join(_line(line) for line in kept))
         for file in self.folder.glob("rollouts/step_*.parquet"):
             if int(file.stem.removeprefix("step_")) > step:
                 file.unlink()
@@ -84,7 +84,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    whole = text.split("\n")[:-1]  # splitlines would also cut at U+2028, which stands in JSON as it is
+    return [json.loads(line) for line in whole]
 
 
 def _line(record: Mapping[str, Any]) -> str:
@@ -110,7 +111,8 @@ def _type(column: str) -> pa.DataType:
     return pa.int64() if column in WHOLE else pa.float64()
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file by one with this text; who is killed in between leaves the old one."""
     part = path.with_name(f"{path.name}.part")
     with part.open("w", encoding="utf-8") as file:
         file.write(text)

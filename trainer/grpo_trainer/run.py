@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
-from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
+from accelerate.utils import broadcast_object_list
 
 from grpo_trainer import checkpoints, manifest, model_cache, policy, quiet, report, rollout, run_parts, saving
 from grpo_trainer.completion_positions import only_completions
@@ -34,21 +34,24 @@ def run(ready: Ready, stop: StopSignal) -> int:
         view.say(f"loading {ready.config.policy.model}{once if policy.is_gguf(ready.config.policy.model) else ''}")
         with args.main_process_first(desc="policy"):  # one rank converts a GGUF file, the others find it converted
             model, tokenizer = run_parts.load_policy(ready)
-        run_parts.require_room_for_prompts(ready, args, model, tokenizer)
+        prompt_tokens = run_parts.require_room_for_prompts(ready, args, model, tokenizer)
         fingerprint = policy.fingerprint(model)
         reward = run_parts.remote_reward(ready, args, attempt)
         trainer = run_parts.make_trainer(ready, args, model, tokenizer, reward)
         run_parts.require_disk_space(ready, trainer, out)
         ledger, checkpoint = Ledger(out), None
-        if ready.resume:
-            checkpoint = resumed(trainer, ledger)
         watch = watched(trainer, ready, ledger, view, stop)
+        if ready.resume:
+            checkpoint = resumed(trainer, watch, ledger)
         facts = manifest.of(ready, trainer, attempt, fingerprint)
         if trainer.is_world_process_zero():
             ledger.manifest(facts)
+        for line in run_parts.announced(ready, args, prompt_tokens):
+            view.say(line)
         view.say(f"{facts['policy']['trained_parameters']:,} trained weights; writing to {out}")
+        began = saving.beginning(trainer, tokenizer, ready)
         status = train(trainer, watch, stop, checkpoint)
-        wrong = saving.save(trainer, tokenizer, ready, out)
+        wrong = saving.save(trainer, tokenizer, ready, out, began)
     for sentence in wrong:
         print(f"guerdon train: {sentence}", file=sys.stderr)
     status = status or int(bool(wrong))
@@ -59,20 +62,23 @@ def run(ready: Ready, stop: StopSignal) -> int:
     return status
 
 
-def resumed(trainer: PolicyTrainer, ledger: Ledger) -> str | None:
+def resumed(trainer: PolicyTrainer, watch: StepWatch, ledger: Ledger) -> str | None:
     """Return the last whole checkpoint, with the ledger cut back to its step; None begins anew, at step 0.
 
-    The weights of terms with a target share go on from the ledger's rollouts.
+    The weights of terms with a target share go on from the ledger's rollouts, and so does which terms have taught.
     """
-    found: list[Any] = [None, {}]
+    found: list[Any] = [None, [], watch.sensitivity.state()]
     if trainer.is_world_process_zero():
         checkpoint = checkpoints.last_whole(ledger.folder)
         checkpoints.forget_broken(ledger.folder)
         ledger.cut_back(checkpoints.step(checkpoint) if checkpoint else 0)
-        rows = read_rollouts(ledger.folder) if trainer.running_weights else []
-        found = [str(checkpoint) if checkpoint else None, rows]
+        rows = read_rollouts(ledger.folder) if trainer.running_weights or watch.sensitivity.silent else []
+        watch.sensitivity.follow_again(rows)
+        weighed = rows if trainer.running_weights else []
+        found = [str(checkpoint) if checkpoint else None, weighed, watch.sensitivity.state()]
     if trainer.args.world_size > 1:
         broadcast_object_list(found)
+    watch.sensitivity.restore(*found[2])
     if trainer.running_weights:
         trainer.weigh(trainer.running_weights.follow_again(found[1]))
     if trainer.imputation is not None and found[0] is not None:

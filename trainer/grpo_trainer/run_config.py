@@ -81,7 +81,7 @@ class Imputation(Section):
     mode: Literal["impute", "oracle"] = "impute"
     """oracle: score and train on everything, and measure what imputation would have said against it."""
     q: float = Field(default=0.5, gt=0, lt=1)
-    """The share of each group that is scored, at least two of its members."""
+    """The share of each group that is scored, at least three of its members."""
     from_share: float = Field(default=0.2, ge=0, lt=1)
     """The share of the run's steps at whose start everything is scored."""
     ridge: float = Field(default=10.0, gt=0)
@@ -99,7 +99,7 @@ class Liveness(Section):
 
     steps: int = Field(default=50, ge=0)
     """End it after so many steps in a row without a change of the policy, or without spread in the reward; 0 never."""
-    completions: int = Field(default=256, ge=0)
+    completions: int = Field(default=1024, ge=0)
     """End it when a term has changed no advantage of the first so many completions (sensitivity.py); 0 never."""
 
 

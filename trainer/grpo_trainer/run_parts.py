@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
+from accelerate.utils import broadcast_object_list
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 
 from grpo_trainer import expected_work, manifest, policy, prompt_lengths
+from grpo_trainer.doctor import effective
 from grpo_trainer.finding import Finding
 from grpo_trainer.imputation.imputer import Imputer
 from grpo_trainer.model_cache import CacheError
@@ -66,10 +67,22 @@ def load_policy(ready: Ready) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 def require_room_for_prompts(
     ready: Ready, args: GRPOConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> None:
-    """Raise RunFileError when the longest prompt and a completion do not fit into the policy's context."""
+) -> float:
+    """Return the mean length of a prompt in tokens.
+
+    Raises:
+        RunFileError: the longest prompt and a completion do not fit into the policy's context.
+    """
     lengths = prompt_lengths.lengths(tokenizer, ready.rows[0])
     _require("[dataset]", prompt_lengths.fit(model.config, lengths, args.max_completion_length or 0))
+    return sum(lengths) / len(lengths)
+
+
+def announced(ready: Ready, args: GRPOConfig, prompt_tokens: float) -> list[str]:
+    """Return what a run says before it begins, a line each: its effective settings, and what it will ask for."""
+    work = expected_work.work(args, *map(len, ready.rows))
+    asked = expected_work.of_calls(ready.config, args, work, prompt_tokens)
+    return [f"settings: {'; '.join(effective(ready.config))}", *(f"{one.subject}: {one.text}" for one in asked)]
 
 
 def require_disk_space(ready: Ready, trainer: PolicyTrainer, out: Path) -> None:

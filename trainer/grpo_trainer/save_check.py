@@ -14,6 +14,10 @@ TEXTS, TOKENS = 4, 128
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.02}
 """Mean absolute difference of the log-probabilities, in nats: what a dtype's rounding may add up to over the layers,
 and, for a merged policy, in the sum of weights and adapter."""
+VISIBLE = 1e-4
+"""How far, in nats, training must have moved the log-probabilities for it to show in what was saved."""
+LEAST_KEPT = 0.25
+"""Of that movement: a small learning rate moves a policy less than the tolerance, and the untrained one would pass."""
 
 
 def fixed_batch(tokenizer: PreTrainedTokenizerBase, texts: Sequence[Any]) -> list[list[int]]:
@@ -49,19 +53,45 @@ def reloaded(folder: Path, source: str, dtype: torch.dtype) -> PreTrainedModel |
     return PeftModel.from_pretrained(base, str(folder))
 
 
-def difference(folder: Path, source: str, dtype: torch.dtype, batch: list[list[int]], trained: torch.Tensor) -> str:
+def difference(
+    folder: Path,
+    source: str,
+    dtype: torch.dtype,
+    batch: list[list[int]],
+    trained: torch.Tensor,
+    began: torch.Tensor | None = None,
+) -> str:
     """Return in a sentence how the policy saved in `folder` differs from the trained one; nothing where it does not.
 
-    `trained` are the trained policy's log-probabilities of the batch.
+    Args:
+        folder: what was saved; `source` the model that training began with.
+        trained: the trained policy's log-probabilities of the batch, and `began` those it began with, where they are
+            known. What was saved is compared with the source loaded like it: two ways to compute (a GPU in mixed
+            precision, a CPU) differ by more than a small learning rate moves a policy, one way with itself does not.
     """
     try:
         again = log_probabilities(reloaded(folder, source, dtype), batch)
+        moved = 0.0 if began is None else float((trained - began).abs().mean())
+        kept = _moved_from(source, dtype, batch, again) if moved > VISIBLE else moved
     except Exception as error:  # noqa: BLE001 - whatever keeps it from loading is what the sentence has to say
         return f"what was saved in {folder} cannot be loaded again: {type(error).__name__}: {str(error)[:300]}"
     apart = float((again - trained).abs().mean())
     if apart <= TOLERANCE[dtype]:  # false for NaN too
-        return ""
+        return "" if kept >= LEAST_KEPT * moved else _unmoved(folder, moved, kept)
     return (
         f"what was saved in {folder} is not the policy that was trained: its log-probabilities of a fixed batch differ "
         f"by {apart:.3g} nats on average, where {TOLERANCE[dtype]:g} would be rounding. Go on from the checkpoint."
+    )
+
+
+def _moved_from(source: str, dtype: torch.dtype, batch: list[list[int]], saved: torch.Tensor) -> float:
+    model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, trust_remote_code=False, use_safetensors=True)
+    return float((saved - log_probabilities(model, batch)).abs().mean())
+
+
+def _unmoved(folder: Path, moved: float, kept: float) -> str:
+    return (
+        f"what was saved in {folder} is not the policy that was trained: training moved the log-probabilities of a "
+        f"fixed batch by {moved:.3g} nats on average, and what was saved lies only {kept:.3g} from where it began. Go "
+        "on from the checkpoint."
     )

@@ -10,14 +10,32 @@ from grpo_trainer.preflight import Ready
 from grpo_trainer.trainer import PolicyTrainer
 
 
-def save(trainer: PolicyTrainer, tokenizer: PreTrainedTokenizerBase, ready: Ready, out: Path) -> list[str]:
+def beginning(trainer: PolicyTrainer, tokenizer: PreTrainedTokenizerBase, ready: Ready) -> torch.Tensor | None:
+    """Return the log-probabilities that the policy begins with, for `save` to see that what it saves has moved.
+
+    None under DeepSpeed, whose engine does not hold the weights yet.
+    """
+    if trainer.is_deepspeed_enabled:
+        return None
+    with trainer.accelerator.autocast():  # as the trained policy will compute
+        return save_check.log_probabilities(trainer.model, _batch(tokenizer, ready))
+
+
+def save(
+    trainer: PolicyTrainer,
+    tokenizer: PreTrainedTokenizerBase,
+    ready: Ready,
+    out: Path,
+    began: torch.Tensor | None = None,
+) -> list[str]:
     """Save the adapter (or all weights) and, where asked for, the policy with its adapter merged in.
 
-    Returns what is wrong with what was saved, a sentence each; it is loaded again and compared on the first rank.
+    Returns what is wrong with what was saved, a sentence each; it is loaded again and compared on the first rank,
+    with the trained policy and with the one that training `began` with.
     """
     lora = ready.config.policy.train == "lora"
     folder = out / ("adapter" if lora else "model")
-    batch = save_check.fixed_batch(tokenizer, [row["prompt"] for row in ready.rows[0]])
+    batch = _batch(tokenizer, ready)
     # All ranks take part: under FSDP and ZeRO-3 each of them holds only its shards of the weights.
     trained = save_check.log_probabilities(trainer.model_wrapped, batch)
     trainer.save_model(str(folder))
@@ -32,7 +50,11 @@ def save(trainer: PolicyTrainer, tokenizer: PreTrainedTokenizerBase, ready: Read
         folders.append(out / "merged")
     dtype = dtype_of(trainer.model)
     source = policy.located(ready.config.policy.model)
-    return [said for one in folders if (said := save_check.difference(one, source, dtype, batch, trained))]
+    return [said for one in folders if (said := save_check.difference(one, source, dtype, batch, trained, began))]
+
+
+def _batch(tokenizer: PreTrainedTokenizerBase, ready: Ready) -> list[list[int]]:
+    return save_check.fixed_batch(tokenizer, [row["prompt"] for row in ready.rows[0]])
 
 
 def dtype_of(model: torch.nn.Module) -> torch.dtype:

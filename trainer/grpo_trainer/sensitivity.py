@@ -4,7 +4,9 @@ A term that is equal for a whole group, or that repeats another one where advant
 has no gradient at any weight: a bonus that is subtracted from a loss as a constant is the best known of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -57,6 +59,17 @@ class Sensitivity:
             for name in self.silent
             if not differs(*pair(values, weights, self.names.index(name), groups, scaled=self.scaled))
         ]
+
+    def follow_again(self, rows: Iterable[Row]) -> None:
+        """Follow the rows of a ledger, step by step: what has taught before a run was resumed is not silent."""
+        for _, step in groupby(rows, key=itemgetter("step")):
+            self.follow(list(step))
+
+    def state(self) -> tuple[list[str], int]:
+        return self.silent, self.completions
+
+    def restore(self, silent: list[str], completions: int) -> None:
+        self.silent, self.completions = silent, completions
 
     def refusal(self) -> str:
         """Return the sentence that refuses the silent terms."""

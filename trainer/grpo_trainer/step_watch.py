@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object  # type: ignore[import-untyped]
+from accelerate.utils import gather_object
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from grpo_trainer import parameter_change, rollout
@@ -29,7 +29,7 @@ Record = dict[str, Any]
 class StepWatch(TrainerCallback):
     """Hands every step's record and rows to `on_step`, on the main process, before the step's checkpoint is saved.
 
-    `ended` says why the run ended itself, where it did.
+    `ended` says why the run ended itself, where it did; `sensitivity`, which terms have taught nothing so far.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class StepWatch(TrainerCallback):
         self.on_step, self.on_evaluation = on_step, on_evaluation
         self.ended: str | None = None
         self._liveness = Liveness(config.liveness.steps)
-        self._sensitivity = Sensitivity(config.weights, scaled=trainer.scales_by_group)
+        self.sensitivity = Sensitivity(config.weights, scaled=trainer.scales_by_group)
         self._judged_after = config.liveness.completions
         self._skill = RunningSkill(served)
         self._started = time.perf_counter()
@@ -120,9 +120,9 @@ class StepWatch(TrainerCallback):
         }
 
     def _reason_to_end(self, record: Record) -> str | None:
-        self._sensitivity.follow(self._rows)
-        if self._sensitivity.silent and 0 < self._judged_after <= self._sensitivity.completions:
-            return self._sensitivity.refusal()
+        self.sensitivity.follow(self._rows)
+        if self.sensitivity.silent and 0 < self._judged_after <= self.sensitivity.completions:
+            return self.sensitivity.refusal()
         return self._liveness.follow(record)
 
     def _held(self) -> list[torch.Tensor]:

@@ -19,6 +19,8 @@ from grpo_trainer.signals import TINY, Floats, Groups, centred
 
 HALVINGS = 60
 """Of the interval of log λ; after so many its ends are the same float."""
+REACHED = 1e-3
+"""How near to the target the share must be at a root; bisection ends at a jump just as well."""
 SWEEPS = 50
 """Over several terms with a target; each is solved given the others."""
 SETTLED = 1e-9
@@ -61,7 +63,8 @@ def moments(term: Floats, rest: Floats, groups: Groups, *, scaled: bool) -> Mome
 def solved(found: Moments, target: float, low: float, high: float) -> float | None:
     """Return the λ in [low, high] with s(λ) = target, or the end that comes nearest to it.
 
-    None when no λ matters: the term spreads in no group, or nothing else does.
+    None when no λ matters: the term spreads in no group, or nothing else does. None too where s jumps over the target,
+    because the term undoes the others there: with C = -F nothing is left of the advantage at λ = 1.
     """
     if not found.own.size or not (found.own.any() and found.rest.any()):
         return None
@@ -76,7 +79,8 @@ def solved(found: Moments, target: float, low: float, high: float) -> float | No
             left = middle
         else:
             right = middle
-    return float(np.exp((left + right) / 2))
+    root = float(np.exp((left + right) / 2))
+    return root if abs(found.share(root) - target) < REACHED else None  # false for NaN too
 
 
 def weights_for(

@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "--corpus",
         action="store_true",
         help="instead of conversations, write what the small models of the proof are trained on: world.jsonl, "
-        "questioner.jsonl, and items.json and personas.json in single words",
+        "questioner.jsonl, items.json and personas.json in single words, and phrases.json for the world's tokenizer",
     )
     options.add_argument(
         "--check-world",
@@ -150,6 +150,7 @@ def write_corpus(options: argparse.Namespace) -> int:
     texts: dict[str, Any] = {
         "items.json": {one.name: short_form.item(one) for one in catalogue.items()},
         "personas.json": {one.name: short_form.persona(one) for one in catalogue.personas()},
+        "phrases.json": corpus.phrases(),
     }
     for name, content in texts.items():
         _write(options.out / name, [json.dumps(content, indent=1, ensure_ascii=False)])
@@ -196,6 +197,7 @@ def _settled(options: argparse.Namespace, people: TextFile, scenarios: Sequence[
     Raises:
         ElicitationError: the folder holds prompts that were collected with others.
     """
+    named: tuple[str, ...]
     named = ("personas", "scenarios", "max_depth", "held_out", "questioner", "questioner_revision", "participant")
     named += ("participant_revision", "questioner_temperature", "participant_temperature", "max_tokens", "seed")
     now = {name: getattr(options, name) for name in named} | {"persona_texts": people.digest}

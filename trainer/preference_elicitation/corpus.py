@@ -14,15 +14,15 @@ from typing import Any
 
 from preference_elicitation import catalogue, short_form
 from preference_elicitation.catalogue import ATTRIBUTES, SURELY, Item, Persona, Question
-from preference_elicitation.dialogue import Dialogue, opened, prompt
+from preference_elicitation.dialogue import OPENING, Dialogue, opened, prompt
 from reward_server.rewards.logprob_preference import QUESTION
-from reward_server.rewards.models.dialogue import SOMEBODY, Turn, chat, in_persona
+from reward_server.rewards.models.dialogue import PERSONA, SOMEBODY, Turn, chat, in_persona
 
 WORDS = "Option A: {a}\nOption B: {b}\nSay of each word whether you want it."
 YES, NO = "yes", "no"
 DEPTHS = (0, 1, 1, 1, 2, 2, 3, 4)
 """How many turns a conversation has beside its opening: one more than a prompt at most, for the answer is rewarded."""
-KINDS = {"answer": 0.15, "label": 0.35, "predict": 0.35, "words": 0.15}
+KINDS = {"answer": 0.15, "label": 0.25, "predict": 0.45, "words": 0.15}
 """The share of each kind of row."""
 ABOUT_CARS = 0.75
 """The share of a conversation's questions that are about an attribute."""
@@ -31,6 +31,10 @@ TYPICAL = {"cheap": SURELY, "electric": SURELY, "small": SURELY}
 """What most people want of whom a labeller is told. Were every wish as frequent as its opposite, neither an option nor
 a wish would say anything by itself, and a model would take very long to find out what the two say together."""
 TYPICAL_SHARE = 0.7
+
+TELLING_SHARE = 0.5
+"""The share of predictions after which something of a choice has been told. A prediction is of a conversation, so that
+those of a calibrated model do not depend on how frequent a conversation is."""
 
 Row = dict[str, Any]
 
@@ -52,6 +56,16 @@ def questioner(rows: int, seed: int) -> Iterator[Row]:
         yield {"prompt": prompt(said.turns), "completion": draw.choice(bank).text}
 
 
+def phrases() -> list[str]:
+    """Return the texts that the world's rows repeat word for word; its tokenizer has one token for each."""
+    return [
+        *("System:", "User:", "Assistant:", "Option A:", "Option B:"),
+        *(PERSONA.partition("{")[0], SOMEBODY, QUESTION.rpartition("\n")[2], WORDS.rpartition("\n")[2], OPENING),
+        *(one.text for one in catalogue.scenarios()),
+        *(one.text for one in catalogue.questions()),
+    ]
+
+
 def _world_row(kind: str, draw: random.Random) -> Row:
     if kind == "label":
         return _label(draw)
@@ -62,7 +76,7 @@ def _world_row(kind: str, draw: random.Random) -> Row:
         said = _conversation(person, draw).turns
         return {"prompt": chat(told, said, question.text), "completion": short_form.answer(person, question.about)}
     pair = draw.sample(catalogue.items(), 2)
-    said = _conversation(person, draw).turns
+    said = (_telling(person, draw) if draw.random() < TELLING_SHARE else _conversation(person, draw)).turns
     if kind == "predict":
         return _choice(SOMEBODY, said, person, pair, draw)
     if draw.random() < 0.5:
@@ -103,7 +117,7 @@ def _spoken(person: Persona, said: list[Turn]) -> set[str]:
 
 def _person(draw: random.Random) -> Persona:
     """Return somebody whose wish for each attribute is that of somebody who ships, drawn for each by itself."""
-    wishes = {}
+    wishes: dict[str, int] = {}
     for words in ATTRIBUTES.values():
         model = draw.choice(catalogue.personas())
         wishes |= {word: model.wishes[word] for word in words if word in model.wishes}
@@ -115,6 +129,15 @@ def _conversation(person: Persona, draw: random.Random) -> Dialogue:
     for _ in range(draw.choice(DEPTHS)):
         question = _question(draw, ABOUT_CARS)
         said = said.with_turn(question.text, short_form.answer(person, question.about))
+    return said
+
+
+def _telling(person: Persona, draw: random.Random) -> Dialogue:
+    """Return a conversation of questions that bear on a choice, one to all of them, in any order."""
+    said = opened(draw.choice(catalogue.scenarios()))
+    for about in draw.sample(list(short_form.WEIGHTS), draw.randint(1, len(short_form.WEIGHTS))):
+        question = draw.choice([one for one in catalogue.questions() if one.about == about])
+        said = said.with_turn(question.text, short_form.answer(person, about))
     return said
 
 

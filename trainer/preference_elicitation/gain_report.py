@@ -1,14 +1,10 @@
 """What a probe found: the gain of every arm, what each adds to the first, accuracy, and personas one by one."""
 
-import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-
-from guerdon import __version__
 
 RESAMPLES = 4000
 LEVEL = 0.95
@@ -17,8 +13,8 @@ Row = Mapping[str, Any]
 Report = dict[str, Any]
 
 
-def reported(asked: Sequence[Row], calibration: Report | None, seed: int) -> Report:
-    """Return the report as JSON; the first arm is what others are compared with."""
+def reported(asked: Sequence[Row], calibration: Report | None, manifest: Report, seed: int) -> Report:
+    """Return the report as JSON; every arm is compared with those before it."""
     latest = list({row["key"]: row for row in asked}.values())
     arms = list(dict.fromkeys(row["arm"] for row in latest))
     by_arm = {name: [row for row in latest if row["arm"] == name] for name in arms}
@@ -32,13 +28,7 @@ def reported(asked: Sequence[Row], calibration: Report | None, seed: int) -> Rep
         "personas": sorted({row["persona"] for row in latest}),
         "prompts": len({(row["scenario"], row["depth"]) for row in latest}),
         "calibration": calibration or {"pairs": 0, "reason": "not measured; --calibrate N does"},
-        "manifest": {
-            "seed": seed,
-            "resamples": RESAMPLES,
-            "python": platform.python_version(),
-            "guerdon": __version__,
-            "numpy": version("numpy"),
-        },
+        "manifest": manifest | {"intervals": {"seed": seed, "resamples": RESAMPLES, "level": LEVEL}},
     }
 
 
@@ -50,7 +40,7 @@ def difference(rows: Sequence[Row], against: Sequence[Row], seed: int) -> Report
     """
     base = _cells(against)
     paired = {
-        (seed_, place): value - np.mean(theirs)
+        (seed_, place): float(value - np.mean(theirs))
         for (seed_, place), value in ((key, np.mean(values)) for key, values in _cells_by_seed(rows).items())
         if (theirs := base.get(place))
     }

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.client import URL, RewardClient
+from guerdon.messages import RewardInfo
 from preference_elicitation import arm, catalogue
 from preference_elicitation.collect import INCOMPLETE, natural, positive
 from preference_elicitation.dialogue import opened, prompt
 from preference_elicitation.elicitation_error import ElicitationError
 
-ASKED, CALIBRATION = "asked.jsonl", "calibration.json"
+ASKED, CALIBRATION, MANIFEST = "asked.jsonl", "calibration.json", "manifest.json"
+SETTINGS = ("split", "limit", "draws", "temperature", "max_tokens", "hub_revision", "reward", "calibrate", "seed")
+"""Of the command line: what the numbers depend on, beside arms and prompts."""
 TOKEN_VARIABLE = "GUERDON_REWARD_TOKEN"  # noqa: S105 - the variable's name, not a token
 OTHERS = 5
 """Personas that a candidate of best-of-N is tried on."""
@@ -85,6 +88,8 @@ def probe(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         client = stack.enter_context(RewardClient(options.reward_url, os.environ.get(TOKEN_VARIABLE)))
         probing = Probing.opened(options, client, rows, _others(options.scenarios, rows))
+        if options.out:
+            _write_manifest(options, arms, probing.rewards.info)
         for one in arms:
             probing.ask(one)
         asked = probing.asked()
@@ -136,9 +141,8 @@ def report(options: argparse.Namespace) -> int:
     from preference_elicitation.gain_report import reported
 
     asked = [json.loads(line) for line in (options.out / ASKED).read_text(encoding="utf-8").splitlines()]
-    place = options.out / CALIBRATION
-    calibration = json.loads(place.read_text(encoding="utf-8")) if place.exists() else None
-    made = reported(asked, calibration, options.seed)
+    calibration, manifest = _read(options.out / CALIBRATION), _read(options.out / MANIFEST)
+    made = reported(asked, calibration, manifest or {}, options.seed)
     text = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False)
     (options.out / "report.json").write_text(f"{text}\n", encoding="utf-8")
     (options.out / "report.html").write_text(page.page(made), encoding="utf-8")
@@ -146,6 +150,21 @@ def report(options: argparse.Namespace) -> int:
         print(line)
     print((options.out / "report.html").resolve())
     return 0
+
+
+def _write_manifest(options: argparse.Namespace, arms: Sequence[arm.Arm], reward: RewardInfo) -> None:
+    """Write what is asked now; arms of an earlier probe in the same folder, whose questions are kept, stay."""
+    from preference_elicitation.manifest import of_probe
+
+    settings = {name: getattr(options, name) for name in SETTINGS}
+    now = of_probe(settings, arms, reward, options.scenarios)
+    before = _read(options.out / MANIFEST) or {"arms": {}}
+    text = json.dumps(now | {"arms": before["arms"] | now["arms"]}, indent=1, ensure_ascii=False)
+    (options.out / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _others(path: Path, rows: Sequence[Row]) -> list[str]:

@@ -105,7 +105,7 @@ def freeze_below(model: PreTrainedModel, layers: int | None) -> None:
     """
     if layers is None:
         return
-    base = model.base_model
+    base: Any = model.base_model
     stack: Any = getattr(getattr(base, "encoder", base), "layer", getattr(base, "layers", None))
     if stack is None:
         raise PreferenceError(f"{type(base).__name__} has no list of layers; leave out --trained-layers")
@@ -142,13 +142,13 @@ def trained(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    reward.model.eval()
+    reward.model.eval()  # type: ignore[no-untyped-call]  # transformers'
 
 
 @torch.inference_mode()
 def margins(reward: RewardModel, rows: Sequence[Row], batch: int = 32) -> list[float]:
     """Return r(chosen) - r(rejected) of each row; a positive one is a preference that the model shares."""
-    reward.model.eval()
+    reward.model.eval()  # type: ignore[no-untyped-call]  # transformers'
     found: list[float] = []
     for start in range(0, len(rows), batch):
         part = rows[start : start + batch]

@@ -1,47 +1,27 @@
 """A file of preferences: JSONL rows {"prompt": text or chat messages, "chosen": text, "rejected": text}."""
 
-import json
-import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+
+from long_work.command_error import CommandError
+from long_work.json_file import Row, placed_rows
 
 
-class PreferenceError(Exception):
-    """The preferences cannot be used; the message names the file, the line, and what would have worked."""
+class PreferenceError(CommandError):
+    """A row is no preference, or the base cannot be trained on preferences."""
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path) -> list[Row]:
     """Return the file's rows.
 
     Raises:
-        PreferenceError: it cannot be read, or a line is no preference.
+        CommandError: it cannot be read, or a line is no preference.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PreferenceError(f"{path} cannot be read: {error}") from None
-    rows = [_row(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
-    if not rows:
-        raise PreferenceError(f"{path} has no preferences")
-    return rows
+    return [_preference(row, place) for place, row in placed_rows(path)]
 
 
-def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write the rows, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    os.replace(part, path)
-
-
-def _row(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise PreferenceError(f"{where} is not JSON: {error}") from None
-    said = 'a preference is {"prompt": text or chat messages, "chosen": "text", "rejected": "text"}'
-    if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("chosen", "rejected")):
-        raise PreferenceError(f"{where}: {said}")
-    if not isinstance(row.get("prompt"), str | list) or not row["prompt"]:
-        raise PreferenceError(f"{where}: {said}")
+def _preference(row: Row, place: str) -> Row:
+    texts = all(isinstance(row.get(key), str) for key in ("chosen", "rejected"))
+    if not texts or not isinstance(row.get("prompt"), str | list) or not row["prompt"]:
+        said = 'a preference is {"prompt": text or chat messages, "chosen": "text", "rejected": "text"}'
+        raise PreferenceError(f"{place}: {said}")
     return row

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from small_model.corpus import CorpusError, read
+from small_model.corpus import CorpusError, read, read_phrases
 
 CARD = "small_model.json"
 
@@ -26,6 +26,7 @@ def main(argv: list[str]) -> int:
         if options.out.is_dir() and any(options.out.iterdir()):
             raise CorpusError(f"{options.out} is not empty; choose another --out, or delete it")
         examples = read(options.corpus)
+        phrases = read_phrases(options.phrases) if options.phrases else []
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         from small_model import tokenizer, training  # torch, only once the corpus is known to be one
@@ -38,12 +39,14 @@ def main(argv: list[str]) -> int:
             steps=options.steps,
             batch=options.batch,
             learning_rate=options.learning_rate,
+            initial_std=options.initial_std,
             seed=options.seed,
         )
-        words = tokenizer.learnt(examples, options.vocabulary)
+        spelling = tokenizer.learnt(examples, options.vocabulary)
+        words = tokenizer.with_phrases(spelling, phrases)
         model = training.new_model(shape, words)
         print(f"small model: {model.num_parameters():,} weights, {len(examples):,} rows", file=sys.stderr, flush=True)
-        facts = training.trained(model, words, examples, shape)
+        facts = training.trained(model, words, spelling, examples, shape)
         made_of = {"corpus": options.corpus.name, "sha256": _digest(options.corpus), **vars(shape), **facts}
         with _written_whole(options.out) as folder:
             training.save(model, words, folder)
@@ -69,11 +72,19 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--steps", type=_positive, default=600, help="optimiser steps (default 600)")
     options.add_argument("--batch", type=_positive, default=32, help="rows per step (default 32)")
     options.add_argument("--learning-rate", type=float, default=2e-3)
+    options.add_argument(
+        "--initial-std",
+        type=float,
+        default=0.02,
+        help="of the weights that training begins with (default 0.02); a narrow model that has to compare things "
+        "learns it sooner from HIDDEN**-0.5",
+    )
     options.add_argument("--hidden", type=_positive, default=192, help="width (default 192)")
     options.add_argument("--layers", type=_positive, default=4)
     options.add_argument("--heads", type=_positive, default=4)
     options.add_argument("--context", type=_positive, default=1024, help="tokens of prompt and completion together")
     options.add_argument("--vocabulary", type=_positive, default=2048, help="tokens of the tokenizer, at most")
+    options.add_argument("--phrases", type=Path, metavar="FILE", help="a JSON list of texts that are one token each")
     options.add_argument("--seed", type=int, default=0)
     return options
 

@@ -34,6 +34,21 @@ def read(path: Path) -> list[Example]:
     return examples
 
 
+def read_phrases(path: Path) -> list[str]:
+    """Return a JSON list of texts.
+
+    Raises:
+        CorpusError: it cannot be read, or is no such list.
+    """
+    try:
+        phrases = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{path} cannot be read: {error}") from None
+    if not isinstance(phrases, list) or not all(isinstance(one, str) and one.strip() for one in phrases):
+        raise CorpusError(f'{path}: phrases are a JSON list of texts, e.g. ["What is your budget?"]')
+    return phrases
+
+
 def _example(line: str, where: str) -> Example:
     try:
         row = json.loads(line)

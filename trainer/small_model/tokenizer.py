@@ -1,8 +1,9 @@
 """A byte-level BPE tokenizer, learnt from a corpus, with the plain chat template."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from reward_server.rewards.models.layout import PLAIN_TEMPLATE
@@ -25,9 +26,22 @@ def learnt(examples: Sequence[Example], vocabulary: int) -> PreTrainedTokenizerF
         show_progress=False,
     )
     tokenizer.train_from_iterator(_texts(examples), trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END)
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers annotates no tokenizer's arguments
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END
+    )
     fast.chat_template = PLAIN_TEMPLATE
     return fast
+
+
+def with_phrases(tokenizer: PreTrainedTokenizerFast, phrases: Sequence[str]) -> PreTrainedTokenizerFast:
+    """Return a copy that takes each of these texts, wherever it stands, for one token; all other ids stay as they are.
+
+    What a corpus says in the same words over and over then costs one position, and a small model that has to compare
+    what stands between looks over a short text. The longest phrase that fits is taken first.
+    """
+    copied = deepcopy(tokenizer)
+    copied.add_tokens([AddedToken(phrase, normalized=False) for phrase in dict.fromkeys(phrases)])
+    return copied
 
 
 def encoded(example: Example, tokenizer: PreTrainedTokenizerFast) -> dict[str, list[int]]:

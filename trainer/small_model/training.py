@@ -28,6 +28,8 @@ from small_model.tokenizer import encoded
 HELD_OUT = 0.02
 """The share of rows that the loss is measured on, at most `MOST_HELD_OUT` of them."""
 MOST_HELD_OUT = 500
+SPELLED = 0.1
+"""The share of rows in which phrases are spelled in words, so that a text that resembles one is no stranger."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Shape:
     steps: int
     batch: int
     learning_rate: float
+    initial_std: float
     seed: int
 
 
@@ -59,19 +62,32 @@ def new_model(shape: Shape, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausa
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
+        initializer_range=shape.initial_std,
     )
     return LlamaForCausalLM(config)
 
 
 def trained(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example], shape: Shape
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    spelling: PreTrainedTokenizerFast,
+    examples: Sequence[Example],
+    shape: Shape,
 ) -> dict[str, Any]:
     """Train the model in place; return what it was trained on and its loss on held-out rows, in nats per token.
+
+    Args:
+        model: its weights are trained.
+        tokenizer: the model's.
+        spelling: the same without phrases.
+        examples: the corpus.
+        shape: how long to train.
 
     Raises:
         CorpusError: a row is longer than the context.
     """
-    rows = [encoded(example, tokenizer) for example in examples]
+    draw = random.Random(f"spelled {shape.seed}")
+    rows = [encoded(example, spelling if draw.random() < SPELLED else tokenizer) for example in examples]
     _refuse_too_long(rows, shape.context)
     random.Random(shape.seed).shuffle(rows)
     held_out = max(1, min(MOST_HELD_OUT, int(HELD_OUT * len(rows))))

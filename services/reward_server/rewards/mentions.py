@@ -1,6 +1,7 @@
 """The share of given words that the completion mentions."""
 
 import re
+import unicodedata
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
@@ -13,11 +14,13 @@ class Mentions(Reward):
     """The share of the words in `reference` that the completion mentions, in [0, 1]: constrained generation.
 
     As the coverage of CommonGen (Lin et al. 2020), without its lemmas. `reference` is a list of words, or a text with
-    commas between them; a phrase counts as one. Case does not count, and a word inside another is no mention.
+    commas between them; a phrase counts as one. Case does not count, nor whether é is one character or two (both sides
+    are put into Unicode's form NFC), and a word inside another is no mention.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("completion", "reference")
     range: ClassVar[Range] = Range(low=0, high=1, better="higher")
+    code_version: ClassVar[int] = 2
     golden: ClassVar[tuple[Golden, ...]] = (
         Golden([{"completion": "The dog chased a ball.", "reference": "dog, park, ball, do"}], [0.5]),
     )
@@ -39,6 +42,7 @@ class Mentions(Reward):
         return [self.of(item.completion, asked(item.reference)) for item in items]
 
     def of(self, completion: str, words: list[str]) -> float:
+        completion = composed(completion)
         if self.required_format is not None and not re.fullmatch(self.required_format, completion, re.DOTALL):
             return 0.0
         return sum(mentioned(word, completion) for word in words) / len(words)
@@ -58,7 +62,13 @@ def asked(reference: Any) -> list[str]:
 
 
 def mentioned(word: str, text: str) -> bool:
+    word, text = composed(word), composed(text)
     # A word inside another is no mention; a mark such as "?" may touch its neighbours.
     before = r"(?<!\w)" if re.match(r"\w", word) else ""
     after = r"(?!\w)" if re.search(r"\w\Z", word) else ""
     return re.search(f"{before}{re.escape(word)}{after}", text, re.IGNORECASE) is not None
+
+
+def composed(text: str) -> str:
+    """Return a text in Unicode's form NFC: a letter and the accent behind it are one character."""
+    return unicodedata.normalize("NFC", text)

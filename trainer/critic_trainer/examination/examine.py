@@ -4,7 +4,6 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from critic_trainer import reply, rows
+from critic_trainer import reply
 from critic_trainer.critic_error import CriticError
 from critic_trainer.examination.ceiling import ceiling
 from critic_trainer.examination.diagnosis import diagnosis
@@ -22,6 +21,7 @@ from critic_trainer.examination.predictions import predictions, served
 from critic_trainer.learning.train import CARD
 from critic_trainer.reply import Reply
 from guerdon import __version__
+from long_work import content_digest, json_file, written_whole
 
 Pairs = dict[str, tuple[Values, Values]]
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Examine; return the exit status.
 
     Raises:
-        CriticError: the critic or the labels are not as they should be.
+        CommandError: the critic or the labels are not as they should be.
     """
     replies = reply.read(options.labels)
     critic = served(options.critic)
@@ -45,12 +45,16 @@ def run(options: argparse.Namespace) -> int:
             "critic": str(options.critic),
             "revision": critic.revision(),
             "heads": critic.heads.model_dump(mode="json"),
-            "labels": {"file": options.labels.name, "sha256": _digest(options.labels), "replies": len(replies)},
+            "labels": {
+                "file": options.labels.name,
+                "sha256": content_digest.of(options.labels),
+                "replies": len(replies),
+            },
             "packages": {"guerdon": __version__} | {name: version(name) for name in ("torch", "transformers", "numpy")},
         },
     }
-    rows.write_json(options.out / "report.json", report)
-    rows.write(options.out / "report.html", page(report, pictures(pairs)))
+    json_file.write(options.out / "report.json", report)
+    written_whole.text(options.out / "report.html", page(report, pictures(pairs)))
     show(heads, seen)
     print(options.out / "report.html")
     return 0
@@ -96,8 +100,7 @@ def _seen(directory: Path, labels: Path) -> list[str]:
     card = directory / CARD
     if not card.exists():
         return []
-    trained: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
-    if trained["labels"]["sha256"] != _digest(labels):
+    if json_file.read(card)["labels"]["sha256"] != content_digest.of(labels):
         return []
     return ["The critic was trained on this very file of labels: the figures below say what it remembers."]
 
@@ -106,14 +109,10 @@ def _agreements(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        return {one["attribute"]: one for one in json.loads(path.read_text(encoding="utf-8"))["agreement"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {one["attribute"]: one for one in json_file.read(path)["agreement"]}
+    except (KeyError, TypeError) as error:
         raise CriticError(f"{path} is no agreement.json of `guerdon critic label`: {error}") from None
 
 
 def _figure(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def _digest(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()

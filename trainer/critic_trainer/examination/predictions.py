@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from critic_trainer.critic_error import CriticError
-from critic_trainer.progress import Progress
 from critic_trainer.reply import Reply
+from long_work.progress import Progress
 from reward_server.rewards import Item
 from reward_server.rewards.critic import Critic
 
@@ -31,13 +31,13 @@ def served(directory: Path) -> Critic:
 
 def predictions(critic: Critic, replies: Sequence[Reply]) -> dict[str, NDArray[np.float64]]:
     """Return the heads' scores in [0, 1] as the labels are, by head; float64 (n,)."""
-    progress = Progress("scoring", len(replies))
     scores = []
-    for start in range(0, len(replies), AT_A_TIME):
-        some = replies[start : start + AT_A_TIME]
-        items = [Item.from_fields({"prompt": one.conversation, "completion": one.reply}) for one in some]
-        scores += critic.score(items)
-        progress.advance(len(some))
+    with Progress("scoring", len(replies)) as progress:
+        for start in range(0, len(replies), AT_A_TIME):
+            some = replies[start : start + AT_A_TIME]
+            items = [Item.from_fields({"prompt": one.conversation, "completion": one.reply}) for one in some]
+            scores += critic.score(items)
+            progress.advance(len(some))
     heads = critic.heads.heads
     found = {head.name: np.array([one.components[head.name] for one in scores], dtype=np.float64) for head in heads}
     return {head.name: (found[head.name] - head.low) / (head.high - head.low) for head in heads}

@@ -9,24 +9,23 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from critic_trainer import redial, reply, rows
+from critic_trainer import redial, reply
 from critic_trainer.critic_error import CriticError
 from critic_trainer.labeling.agreement import Agreement, agreement, disagreements
 from critic_trainer.labeling.attributes import BLEU
 from critic_trainer.labeling.labeler import Labeler, labeler
 from critic_trainer.labeling.merge import merged
-from critic_trainer.progress import Progress
 from critic_trainer.reply import Labels, Reply
-
-INCOMPLETE = 3
-"""Exit status where some replies have no labels."""
+from long_work import exit_status, json_file
+from long_work.journal import Journal
+from long_work.progress import Progress
 
 
 def run(options: argparse.Namespace) -> int:
     """Label; return the exit status.
 
     Raises:
-        CriticError: the file, a labeler or the options are not as they should be.
+        CommandError: the file, a labeler or the options are not as they should be.
     """
     if len(options.labeler) > 2:
         raise CriticError("--labeler is given more than twice; labels come from one labeler, or from two that agree")
@@ -43,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
         agreements = [agreement(name, first, second, options.alpha) for name in attributes]
         labels = merged(first, second, agreements)
         apart = disagreements([one.id for one in replies], first, second, options.gap)
-        rows.write_rows(options.out / "disagreements.jsonl", apart)
-    rows.write_rows(options.out / "labels.jsonl", _rows(replies, labels))
+        json_file.write_rows(options.out / "disagreements.jsonl", apart)
+    json_file.write_rows(options.out / "labels.jsonl", _rows(replies, labels))
     failures = Counter(record["status"] for some in records for record in some if record["status"] != "ok")
     summary = {
         "replies": len(replies),
@@ -54,33 +53,30 @@ def run(options: argparse.Namespace) -> int:
         "labels": {name: _counted(name, labels) for name in dict.fromkeys(key for one in labels for key in one)},
         "failures": dict(sorted(failures.items())),
     }
-    rows.write_json(options.out / "agreement.json", summary)
+    json_file.write(options.out / "agreement.json", summary)
     show(summary, options.out)
-    return INCOMPLETE if failures else 0
+    return exit_status.INCOMPLETE if failures else 0
 
 
 def read(path: Path) -> list[Reply]:
     """Return the replies of a file, one of this project's rows or of ReDial's."""
-    found = rows.read(path)
-    if redial.is_redial(found[0]):
-        return redial.read(path)
-    return [reply.parsed(row, f"{path}, row {number}", number) for number, row in enumerate(found, 1)]
+    return redial.read(path) if redial.is_redial(json_file.read_rows(path)[0]) else reply.read(path)
 
 
 def labelled(one: Labeler, replies: Sequence[Reply], out: Path) -> list[dict[str, Any]]:
     """Return a record a reply, in their order; those in `out` are not made again, unless they failed."""
-    journal = rows.Journal(out / f"by-{one.name}.jsonl")
+    journal = Journal(out / f"by-{one.name}.jsonl")
     setting = json.dumps(one.identity, sort_keys=True)
     keys = [_key(setting, some) for some in replies]
-    done = {key for key in keys if journal.rows.get(key, {}).get("status") == "ok"}
-    wanted = list({key: some for key, some in zip(keys, replies, strict=True) if key not in done}.items())
-    progress = Progress(one.name, len(set(keys)), len(done))
-    for start in range(0, len(wanted), one.chunk):
-        chunk = wanted[start : start + one.chunk]
-        records = one.label([some for _, some in chunk])
-        journal.append({"key": key, **record} for (key, _), record in zip(chunk, records, strict=True))
-        progress.advance(len(chunk))
-    return [journal.rows[key] for key in keys]
+    by_key = dict(zip(keys, replies, strict=True))
+    wanted = list(journal.missing(by_key).items())
+    with Progress(one.name, len(by_key), len(by_key) - len(wanted)) as progress:
+        for start in range(0, len(wanted), one.chunk):
+            chunk = wanted[start : start + one.chunk]
+            records = one.label([some for _, some in chunk])
+            journal.append({"key": key, **record} for (key, _), record in zip(chunk, records, strict=True))
+            progress.advance(len(chunk))
+    return [journal[key] for key in keys]
 
 
 def bleu(some: Reply) -> float | None:
@@ -104,7 +100,7 @@ def show(summary: dict[str, Any], out: Path) -> None:
     print(out / "labels.jsonl")
 
 
-def _rows(replies: Sequence[Reply], labels: Sequence[Labels]) -> list[rows.Row]:
+def _rows(replies: Sequence[Reply], labels: Sequence[Labels]) -> list[json_file.Row]:
     made = []
     for one, its in zip(replies, labels, strict=True):
         with_bleu = its | {BLEU: bleu(one)}

@@ -12,7 +12,7 @@ import torch
 from critic_trainer.learning.critic_file import Training
 from critic_trainer.learning.label_matrix import masked_loss
 from critic_trainer.learning.trained_encoder import TrainedEncoder
-from critic_trainer.progress import Progress
+from long_work.progress import Progress
 from reward_server.rewards.models.tokenizer import Encoded
 
 WARMUP_SHARE = 0.06
@@ -62,14 +62,14 @@ class Epochs:
         steps = math.ceil(len(train) / self.settings.batch)
         schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, _rate(steps * self.settings.epochs))
         self._resume(schedule)
-        progress = Progress("critic", steps * self.settings.epochs, len(self.course.train_loss) * steps)
-        while not self.course.over(self.settings):
-            self.course.train_loss.append(self._epoch(inputs, train, schedule, progress))
-            self.course.validation_loss.append(self.loss(inputs, held))
-            if self.course.best == len(self.course.validation_loss):
-                self._best = self._weights()
-            self._save(schedule)
-            self._say()
+        with Progress("critic", steps * self.settings.epochs, len(self.course.train_loss) * steps) as progress:
+            while not self.course.over(self.settings):
+                self.course.train_loss.append(self._epoch(inputs, train, schedule, progress))
+                self.course.validation_loss.append(self.loss(inputs, held))
+                if self.course.best == len(self.course.validation_loss):
+                    self._best = self._weights()
+                self._save(schedule)
+                self._say()
         self._put(self._best)
         return self.course
 

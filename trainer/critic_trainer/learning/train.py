@@ -3,13 +3,12 @@
 import argparse
 import json
 import shutil
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from critic_trainer import reply, rows
+from critic_trainer import reply
 from critic_trainer.critic_error import CriticError
 from critic_trainer.learning import critic_file
 from critic_trainer.learning.critic_file import CriticFile
@@ -17,6 +16,7 @@ from critic_trainer.learning.epochs import Course, Epochs, Inputs
 from critic_trainer.learning.label_matrix import matrix, split
 from critic_trainer.learning.trained_encoder import TrainedEncoder
 from critic_trainer.reply import Reply
+from long_work import content_digest, json_file
 from reward_server.rewards.models.critic_heads import DESCRIPTION, Heads
 
 SCRATCH = ".training"
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Train; return the exit status.
 
     Raises:
-        CriticError: the files or the settings are not as they should be.
+        CommandError: the files or the settings are not as they should be.
     """
     file = critic_file.read(options.file, options.size, options.seed)
     if (options.out / DESCRIPTION).exists():
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     scratch = _scratch(options.out, file, options.labels)
     course = _trained(file, replies, labels, (train, held), options.out, scratch)
     card = _card(file, options.labels, replies, (train, held), course)
-    rows.write_json(options.out / CARD, card)
+    json_file.write(options.out / CARD, card)
     shutil.rmtree(scratch)
     print(
         f"{options.out}: {len(file.heads)} heads, epoch {course.best} of {len(course.train_loss)}, "
@@ -81,7 +81,7 @@ def _trained(
 
 def _scratch(out: Path, file: CriticFile, labels: Path) -> Path:
     """Return where an unfinished training is kept; one of other settings or labels begins anew."""
-    folder, setting = out / SCRATCH, json.dumps([file.model_dump(mode="json"), _digest(labels)])
+    folder, setting = out / SCRATCH, json.dumps([file.model_dump(mode="json"), content_digest.of(labels)])
     if folder.exists() and (folder / "setting.json").read_text("utf-8") != setting:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,14 +95,10 @@ def _card(
     train, held = sides
     return {
         "file": file.model_dump(mode="json"),
-        "labels": {"file": labels.name, "sha256": _digest(labels), "replies": len(replies)},
+        "labels": {"file": labels.name, "sha256": content_digest.of(labels), "replies": len(replies)},
         "train": len(train),
         "validation": [replies[place].dialogue for place in held],
         "train_loss": [round(loss, 6) for loss in course.train_loss],
         "validation_loss": [round(loss, 6) for loss in course.validation_loss],
         "best_epoch": course.best,
     }
-
-
-def _digest(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()

@@ -8,8 +8,8 @@ import torch
 
 from critic_trainer.critic_error import CriticError
 from critic_trainer.learning.critic_file import Encoder
-from critic_trainer.progress import Progress
 from critic_trainer.reply import Reply
+from long_work.progress import Progress
 from reward_server.rewards.models.backbone import Backbone
 from reward_server.rewards.models.checkpoint import encoder, encoding, tokenizer
 from reward_server.rewards.models.tokenizer import Encoded
@@ -55,12 +55,12 @@ class TrainedEncoder:
     def read(self, sequences: Sequence[Encoded], what: str) -> torch.Tensor:
         """Return the vectors of a frozen encoder, all texts once, as the served critic makes them."""
         backbone = Backbone(self._model, self.settings.pooling)  # from here on the model reads packed rows only
-        progress = Progress(what, len(sequences))
         found = []
-        for start in range(0, len(sequences), AT_A_TIME):
-            some = sequences[start : start + AT_A_TIME]
-            found.append(backbone.pooled(some))
-            progress.advance(len(some))
+        with Progress(what, len(sequences)) as progress:
+            for start in range(0, len(sequences), AT_A_TIME):
+                some = sequences[start : start + AT_A_TIME]
+                found.append(backbone.pooled(some))
+                progress.advance(len(some))
         return torch.cat(found).clone()
 
     def vectors(self, sequences: Sequence[Encoded]) -> torch.Tensor:

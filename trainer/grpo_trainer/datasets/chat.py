@@ -32,7 +32,7 @@ def load(
         seed: of the choice and of the split.
 
     Raises:
-        ValueError: a row has no prompt.
+        ValueError: a row has no prompt, or is no JSON.
         OSError: the file cannot be read, or the hub cannot be reached.
     """
     file = Path(source).expanduser()
@@ -65,11 +65,20 @@ def prompt_of(row: Row, where: str) -> list[Row]:
 
 def _of_file(path: Path) -> list[list[Row]]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    lines = path.read_text(encoding="utf-8").split("\n")  # splitlines would also split at U+2028
+    for number, line in enumerate(lines, 1):
         if line.strip():
-            row = json.loads(line)
-            rows.append(prompt_of(row if isinstance(row, dict) else {}, f"{path}, line {number},"))
+            where = f"{path}, line {number},"
+            rows.append(prompt_of(_object(line, where), where))
     return rows
+
+
+def _object(line: str, where: str) -> Row:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is not JSON: {error}") from None
+    return row if isinstance(row, dict) else {}
 
 
 def _of_hub(name: str, split: str) -> list[list[Row]]:

@@ -35,7 +35,7 @@ def load(
 
 def _read(path: str, use_reference: bool) -> list[Row]:
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = Path(path).expanduser().read_text(encoding="utf-8").split("\n")  # not at U+2028, as splitlines would
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}; `guerdon recommender dialogues` writes such files") from None
     rows = [_row(line, f"{path}, line {number}", use_reference) for number, line in enumerate(lines, 1) if line.strip()]

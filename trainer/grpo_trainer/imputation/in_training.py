@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object  # type: ignore[import-untyped]
+from accelerate.utils import gather_object
 
 from grpo_trainer.imputation.hidden_states import pooled
 from grpo_trainer.imputation.imputer import Imputer, Outcome, Plan
@@ -63,7 +63,8 @@ class ImputedReward:
         truth, added = (np.array([_number(row[side]) for row in gathered]) for side in (0, 1))
         self._outcome = self.imputer.complete(self._plan, self._states, truth)
         self._records.append(self._outcome.record)
-        return weight * self._outcome.used + added
+        rewards: Floats = weight * self._outcome.used + added
+        return rewards
 
     def rows(self, rows: list[dict[str, Any]], scores: StepScores, rewards: Floats) -> None:
         """Say in this rank's ledger rows who was scored, what was predicted, and what was trained on.

@@ -14,7 +14,7 @@ TEMPLATE = files("grpo_trainer") / "report_template/imputation.html"
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; return 0, or 2 where a folder holds no run that imputes."""
+    """Run the command; return 0, or 2 where a folder holds no run that imputes or a file no facts."""
     options = parser().parse_args(argv)
     runs = {folder.name: folder for folder in options.runs}
     if len(runs) < len(options.runs):
@@ -24,7 +24,12 @@ def main(argv: list[str]) -> int:
         if not any(line.get("imputation") for line in ledger.read_metrics(folder)):
             print(f"guerdon imputation: {folder} holds no run with an [imputation] section", file=sys.stderr)
             return 2
-    facts = written(runs, options.also, options.out)
+    try:
+        beside = {f"{file.parent.name}/{file.name}": _read(file) for file in options.also}
+    except ValueError as error:
+        print(f"guerdon imputation: {error}", file=sys.stderr)
+        return 2
+    facts = written(runs, beside, options.out)
     for name, run in facts["runs"].items():
         print(f"{name}: {said(run)}")
     print(options.out / "report.html")
@@ -43,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def written(runs: dict[str, Path], also: list[Path], out: Path) -> dict[str, Any]:
-    """Write the report; return what it says."""
+def written(runs: dict[str, Path], beside: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Write the report; return what it says. `beside` are facts by the files they come from."""
     from jinja2 import Environment, StrictUndefined
 
     from grpo_trainer.imputation import curves
@@ -59,7 +64,7 @@ def written(runs: dict[str, Path], also: list[Path], out: Path) -> dict[str, Any
         "policies": {name: known.get("policy") for name, known in manifests.items()},
         "rewards": {name: known.get("rewards") for name, known in manifests.items()},
         "packages": next(iter(manifests.values())).get("packages"),
-        "beside": {f"{file.parent.name}/{file.name}": json.loads(file.read_text(encoding="utf-8")) for file in also},
+        "beside": beside,
     }
     thresholds = {name: one.get("threshold") for name, one in settings.items()}
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text(encoding="utf-8"))
@@ -68,6 +73,20 @@ def written(runs: dict[str, Path], also: list[Path], out: Path) -> dict[str, Any
     (out / "report.html").write_text(text, encoding="utf-8")
     (out / "report.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return facts
+
+
+def _read(file: Path) -> Any:
+    """Return the facts of a JSON file.
+
+    Raises:
+        ValueError: it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"--also {file} cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"--also {file} is not JSON: {error}") from None
 
 
 def said(run: dict[str, Any]) -> str:

@@ -3,10 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from grpo_trainer.imputation import rank_agreement
+
 Mask = NDArray[np.bool_]
 
-FEWEST = 2
-"""Scored members of a group: one alone says nothing about differences, which are all that an advantage sees."""
+FEWEST = rank_agreement.LEAST
+"""Scored members of a group: of fewer no rank agreement is known, and the gate would stay as it is for ever."""
 
 
 def drawn(groups: int, size: int, share: float, seed: tuple[int, ...]) -> Mask:
@@ -20,4 +22,5 @@ def drawn(groups: int, size: int, share: float, seed: tuple[int, ...]) -> Mask:
     counts = np.floor(wanted) + (rng.random(groups) < wanted - np.floor(wanted))
     counts = np.clip(counts, min(FEWEST, size), size)
     places = rng.random((groups, size)).argsort(axis=1).argsort(axis=1)  # a random rank for each member
-    return (places < counts[:, None]).ravel()
+    scored: Mask = (places < counts[:, None]).ravel()
+    return scored

@@ -25,6 +25,7 @@ def main(argv: list[str]) -> int:
     models = named(arguments.model)
     drawing = asking_options.drawing(arguments)
     rows = row_file.read(arguments.rows)
+    kind: targets.Target
     kind = arguments.target or ("column" if all(row["target"] is not None for row in rows) else "embedding")
     truth = targets.of(rows, kind)
     quiet.before_imports()

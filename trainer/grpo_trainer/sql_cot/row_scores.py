@@ -62,7 +62,7 @@ def scored(name: str, rows: Sequence[Row], asking: Asking, drawing: Drawing, fol
     kept = folder / "completions.jsonl"
     done = ledger.lines(kept)
     if kept.exists():  # without a line that was cut off
-        kept.write_text("".join(_line(record) for record in done), encoding="utf-8")
+        ledger.write_whole(kept, "".join(_line(record) for record in done))
     started, before = time.monotonic(), len(done)
     batches = [list(rows[start : start + drawing.batch]) for start in range(0, len(rows), drawing.batch)]
     for number, batch in enumerate(batches[before:], before):
@@ -93,14 +93,26 @@ def digest(rows: Sequence[Row]) -> str:
 
 def _claim(folder: Path, own: dict[str, Any]) -> None:
     place = folder / "scored.json"
-    text = json.dumps(own, indent=2, sort_keys=True) + "\n"
-    if not place.exists():
-        place.write_text(text, encoding="utf-8")
+    other = _claimed(place)
+    if other is None:
+        ledger.write_whole(place, json.dumps(own, indent=2, sort_keys=True) + "\n")
         return
-    other: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
     differ = sorted(key for key in own | other if own.get(key) != other.get(key))
     if differ:
         raise ValueError(f"{folder} holds scores that differ in {', '.join(differ)}; choose another --out")
+
+
+def _claimed(place: Path) -> dict[str, Any] | None:
+    """Return what the folder's scores are of; None where it has none yet."""
+    if not place.exists():
+        return None
+    try:
+        other = json.loads(place.read_text(encoding="utf-8"))
+    except ValueError:
+        other = None
+    if not isinstance(other, dict):
+        raise ValueError(f"{place} was cut off: nobody knows what the scores beside it are of; delete its folder")
+    return other
 
 
 def _line(record: dict[str, Any]) -> str:

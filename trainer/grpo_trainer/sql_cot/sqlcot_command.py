@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
         print(f"guerdon sqlcot {name}: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        print(f"guerdon sqlcot {name} needs {error.name!r}: pip install 'guerdon[evaluation]'", file=sys.stderr)
+        print(f"guerdon sqlcot {name} needs {error.name!r}: pip install 'guerdon[trainer]'", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"guerdon sqlcot {name}: interrupted; the same command goes on", file=sys.stderr)

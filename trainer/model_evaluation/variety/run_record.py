@@ -71,7 +71,9 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def _steps(folder: Path) -> list[dict[str, Any]]:
     path = folder / "metrics.jsonl"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    # Not splitlines: it also cuts at U+2028, U+2029 and U+0085, which JSON leaves as they are.
+    whole = text[: text.rfind("\n") + 1]
+    return [json.loads(line) for line in whole.split("\n") if line]
 
 
 def _signal_share(steps: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:

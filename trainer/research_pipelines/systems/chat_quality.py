@@ -95,7 +95,7 @@ def _run(plan: Plan, amounts: Amounts, rewards: str, run: str, seed: int) -> Sta
         (out / "report.html",),
         rewards=rewards,
         resume=("--resume",),
-        resume_if=f"{out.name}/checkpoints/checkpoint-*",
+        resume_if=f"{out.name}/manifest.json",
         calls=2 * half if run.endswith("oracle") else half + half // 10,
         tokens=amounts.training_steps * amounts.completions * (512 if plan.size == "real" else 40),
     )

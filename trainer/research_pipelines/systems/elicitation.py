@@ -16,6 +16,10 @@ LARGE, SMALL = 120, 70
 """Tokens of a pair of descriptions, and of a pair in single words."""
 
 
+MADE = ("world.jsonl", "questioner.jsonl", "items.json", "personas.json", "phrases.json")
+"""What the small models are made of."""
+
+
 class Size(NamedTuple):
     """How much of everything."""
 
@@ -37,7 +41,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "real": Size("all", 10, 3, 4, 800, 20, 640 * 2 * 3, 0, 0, 0, 160, 2, 8, LARGE),
-    "proof": Size("all", 10, 3, 5, 800, 12, 60 * 32, 40_000, 1500, 250, 60, 2, 4, SMALL),
+    "proof": Size("all", 10, 3, 5, 800, 12, 60 * 32, 30_000, 1000, 250, 60, 2, 4, SMALL),
     "smoke": Size("4", 2, 1, 1, 16, 4, 2 * 8, 2000, 40, 120, 4, 1, 2, SMALL),
 }
 
@@ -66,18 +70,19 @@ def stages(plan: Plan) -> list[Stage]:
 def _small_models(plan: Plan, size: Size) -> list[Stage]:
     corpus = plan.out / "corpus"
     rows = ("--world-rows", str(size.world_rows))
-    shape = ("--hidden", "128", "--context", "384", "--vocabulary", "800")
-    world = ("--layers", "3", "--steps", str(size.world_steps), "--batch", "24", "--learning-rate", "2e-3")
+    shape = ("--hidden", "128", "--context", "384", "--vocabulary", "800", "--initial-std", "0.09")
+    world = ("--layers", "3", "--steps", str(size.world_steps), "--batch", "64", "--learning-rate", "1.5e-3")
+    phrases = ("--phrases", str(corpus / "phrases.json"))
     asks = ("--layers", "2", "--steps", str(size.questioner_steps), "--batch", "32")
     return [
         Stage(
             "corpus",
             ("collect", "--corpus", "--out", str(corpus), *rows),
-            tuple(corpus / name for name in ("world.jsonl", "questioner.jsonl", "items.json", "personas.json")),
+            tuple(corpus / name for name in MADE),
         ),
         Stage(
             "world",
-            ("small-model", str(corpus / "world.jsonl"), "--out", str(plan.out / "world"), *shape, *world),
+            ("small-model", str(corpus / "world.jsonl"), "--out", str(plan.out / "world"), *shape, *world, *phrases),
             (plan.out / "world/small_model.json",),
         ),
         Stage(
@@ -124,7 +129,7 @@ def _train(plan: Plan, size: Size, policy: str, rewards: str, seed: int) -> Stag
         (out / "report.html", out / ("merged" if plan.size == "real" else "model") / "config.json"),
         rewards=rewards,
         resume=("--resume",),
-        resume_if=f"train/{seed}/checkpoints/checkpoint-*",
+        resume_if=f"train/{seed}/manifest.json",
         calls=size.completions * (1 + 4 * size.pairs),
         tokens=size.completions * (300 + 4 * size.pairs * size.pair_tokens),
     )

@@ -77,7 +77,7 @@ def _train(plan: Plan, arm: str, seed: int) -> Stage:
         makes=(out / "report.html",),
         rewards=_rewards(plan),
         resume=("--resume",),
-        resume_if=f"{out.relative_to(plan.out)}/checkpoints/checkpoint-*",
+        resume_if=f"{out.relative_to(plan.out)}/manifest.json",
         calls=completions,
         tokens=completions * LENGTH[plan.size],
     )

@@ -127,7 +127,7 @@ def _training(plan: Plan, amounts: Amounts, seed: int, run: Path) -> Stage:
         (run / "report.html",),
         rewards=_served(plan),
         resume=("--resume",),
-        resume_if=f"{run.name}/checkpoints/checkpoint-*",
+        resume_if=f"{run.name}/manifest.json",
         calls=amounts.completions,
         tokens=amounts.completions * (400 if plan.size == "real" else 100),
     )

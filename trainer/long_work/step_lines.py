@@ -1,4 +1,7 @@
-"""How far the training is: one line per twentieth of its steps, with the loss and the time that is left."""
+"""How far a training by transformers' Trainer is: a line per log, with the loss and the time that is left.
+
+The one file here that imports transformers; whoever needs it has done so already.
+"""
 
 import sys
 import time
@@ -8,8 +11,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 
 class StepLines(TrainerCallback):
-    def __init__(self) -> None:
-        self._started = time.monotonic()
+    """Lines on stderr, of the first rank only."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._started = name, time.monotonic()
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._started = time.monotonic()
@@ -22,8 +27,8 @@ class StepLines(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        if logs is None or "loss" not in logs or not state.global_step:
+        if not state.is_world_process_zero or logs is None or "loss" not in logs or not state.global_step:
             return
         left = (time.monotonic() - self._started) / state.global_step * (state.max_steps - state.global_step)
         said = f"step {state.global_step}/{state.max_steps}, loss {float(logs['loss']):.3f}, about {left:.0f} s left"
-        print(f"reward model: {said}", file=sys.stderr, flush=True)
+        print(f"{self._name}: {said}", file=sys.stderr, flush=True)
