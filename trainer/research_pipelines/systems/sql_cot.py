@@ -40,7 +40,7 @@ class Scale:
 
 SCALES: dict[Size, Scale] = {
     "real": Scale(480, 0.1, 0, "", 4 * 432, 450, 4),
-    "proof": Scale(4000, 0.075, 7000, "--steps 380 --batch 32 --hidden 128 --layers 2", 64 * 60, 120, 4),
+    "proof": Scale(4000, 0.075, 7000, "--steps 380 --batch 32 --hidden 128 --layers 2", 256 * 60, 120, 4),
     "smoke": Scale(240, 0.2, 400, "--steps 100 --batch 16 --hidden 64 --learning-rate 0.006", 16 * 4, 120, 2),
 }
 
