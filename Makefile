@@ -7,7 +7,8 @@ PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 
 # in this order: what takes seconds first
-BENCHMARKS := import_time queue_overhead diversity kills scale overload logprob_preference judge_throughput critic_throughput demo_seeds
+BENCHMARKS := import_time queue_overhead diversity kills scale overload logprob_preference judge_throughput critic_throughput demo_seeds \
+  bonus_gradient elicitation sql_cot critic imputation polychromic
 
 SYSTEMS := sql-cot polychromic chat-quality elicitation recommender
 

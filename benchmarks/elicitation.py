@@ -31,13 +31,15 @@ def of(out: Path) -> dict[str, Any]:
     """Return what the pipeline's reports say."""
     report = json.loads((out / "probe/report.json").read_text())
     world = json.loads((out / "world/small_model.json").read_text())
+    stages = json.loads((out / "pipeline.json").read_text())["stages"]
     return {
         "prompts": report["prompts"],
         "personas": report["personas"],
         "arms": [{name: arm[name] for name in KEPT} for arm in report["arms"]],
         "differences": report["differences"],
         "calibration": report["calibration"],
-        "world": {name: world[name] for name in ("weights", "rows", "held_out_loss", "seconds")},
+        "world": {name: world[name] for name in ("weights", "rows", "held_out_loss")},
+        "seconds": {name: stage["seconds"] for name, stage in stages.items()},
     }
 
 

@@ -225,6 +225,15 @@ def test_a_replica_that_has_a_file_to_itself_is_never_two(base: list[Manifest]) 
     assert (judge["replicas"], judge["strategy"]) == (1, {"type": "Recreate"})
 
 
+def test_a_run_that_cannot_start_as_described_is_not_tried_again(manifests: list[Manifest]) -> None:
+    job = of_kind(manifests, "Job")["trainer"]["spec"]
+    assert job["template"]["spec"]["restartPolicy"] == "Never"  # else Kubernetes refuses the rules
+    [drained, refused] = job["podFailurePolicy"]["rules"]
+    assert drained["action"] == "Ignore"
+    assert (refused["action"], refused["onExitCodes"]["values"]) == ("FailJob", [2])
+    assert refused["onExitCodes"]["containerName"] == container(manifests, "trainer")["name"]
+
+
 def test_gpus_go_to_the_worker_and_the_trainer() -> None:
     manifests = rendered("overlays/gpu")
     for name in pods(manifests):

@@ -73,7 +73,8 @@ HUNG_UP = 141
 
 
 def usage() -> str:
-    rows = "\n".join(f"  {name:<10}{command.help}" for name, command in COMMANDS.items())
+    width = 2 + max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}{command.help}" for name, command in COMMANDS.items())
     return f"""guerdon {__version__}: rewards for online reinforcement learning, as a service
 
 usage: guerdon COMMAND [ARGUMENTS]     guerdon COMMAND --help

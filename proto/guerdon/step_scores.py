@@ -97,15 +97,14 @@ class StepScores:
 
     def commonest_failure(self) -> tuple[str, str, str]:
         """Return (reward, status, an error text of that status) of the most frequent failure; needs one to exist."""
-        failures = Counter(
-            (served.reward, score.status)
+        failures = [
+            (served.reward, score.status, score.error or "")
             for served in self.rewards
             for index, score in enumerate(served.scores)
             if self._failed(served, index)
-        )
-        (name, status), _ = failures.most_common(1)[0]
-        scores = next(served.scores for served in self.rewards if served.reward == name)
-        return name, status, next(score.error or "" for score in scores if score.status == status)
+        ]
+        commonest, _ = Counter(failure[:2] for failure in failures).most_common(1)[0]
+        return next(failure for failure in failures if failure[:2] == commonest)
 
     def log_metrics(self, log_metric: Callable[[str, float], None], components: Iterable[tuple[str, str]]) -> None:
         """Report the failed share, the wait and every component's mean; the same keys whatever failed."""

@@ -113,6 +113,44 @@ def test_an_adapted_encoder_is_saved_merged_and_scores_as_it_did_in_training(tmp
     assert sum(errors) / len(errors) == pytest.approx(card["validation_loss"][0], abs=1e-4)
 
 
+def test_a_training_that_was_killed_while_it_wrote_is_ended_by_the_same_command(tmp_path: Path, labels: Path) -> None:
+    torn = tmp_path / "critic/.training/critic"  # beside it no setting.json: killed before it was written
+    torn.mkdir(parents=True)
+    for part in (torn / "heads.json", torn.parent.parent / "training.json", torn.parent.parent / "heads.safetensors"):
+        part.write_text("{")
+    critic = trained(tmp_path, labels, "frozen", epochs=1)
+
+    assert {path.name for path in critic.iterdir()} == {"heads.json", "heads.safetensors", "training.json"}
+    assert json.loads((critic / "training.json").read_text())["best_epoch"] == 1
+    Critic(model=str(critic)).load()
+
+
+@pytest.mark.parametrize("wrong", ["high", float("nan"), 7, True])
+def test_a_column_that_holds_no_labels_fails_and_leaves_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: Any
+) -> None:
+    some = rows(3)
+    some[1]["labels"]["a"] = {"empathy": wrong}
+    file = written(tmp_path / "dialogues.jsonl", some)
+
+    assert main(["label", str(file), "--labeler", "column:a", "--out", str(tmp_path)]) == 3
+    assert "failed: 1 × invalid_input" in capsys.readouterr().out
+    found = [json.loads(line)["labels"] for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert [one.get("empathy") for one in found] == [0.1, None, 0.1]
+
+
+@pytest.mark.parametrize("missing", ["critic", "labels.jsonl", "agreement.json"])
+def test_an_examination_without_its_files_is_refused_by_their_names(
+    tmp_path: Path, labels: Path, capsys: pytest.CaptureFixture[str], missing: str
+) -> None:
+    there = {"critic": tmp_path / "critic", "labels.jsonl": labels, "agreement.json": labels.parent / "agreement.json"}
+    critic, its_labels, agreement = ({**there, missing: tmp_path / missing}).values()
+    told = [str(critic), "--labels", str(its_labels), "--agreement", str(agreement), "--out", str(tmp_path / "out")]
+
+    assert main(["eval", *told]) == 2
+    assert str(tmp_path / missing) in capsys.readouterr().err
+
+
 @settings(max_examples=30)
 @given(st.lists(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=2, max_size=2), min_size=1, max_size=8))
 def test_missing_labels_have_no_part_in_the_loss_and_no_gradient(labels: list[list[float | None]]) -> None:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import r2_score
 
+from critic_trainer.critic_error import CriticError
 from critic_trainer.examination.ceiling import Ceiling, ceiling
 from critic_trainer.examination.diagnosis import diagnosis
 from critic_trainer.examination.head_statistics import statistics
@@ -44,6 +45,26 @@ def test_equal_labels_leave_r2_undefined_and_say_so() -> None:
     assert figures.r2 is None
     assert said.finding == "labels without variance"
     assert "R² is undefined: all labels equal" in said.text
+
+
+def test_labels_that_are_equal_but_for_rounding_are_equal() -> None:
+    labels = np.where(RNG.random(50) < 0.5, 0.1 + 0.2, 0.3)
+    figures = statistics(labels, RNG.uniform(0.5, 0.7, 50))
+
+    assert np.ptp(labels) > 0
+    assert figures.r2 is None
+    assert diagnosis(figures, UNKNOWN).finding == "labels without variance"
+
+
+def test_one_reply_is_too_few_before_it_is_without_variance() -> None:
+    assert found(TRUTH[:1], LABELS[:1]) == "too few rows"
+    assert found(TRUTH[:0], LABELS[:0]) == "too few rows"
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_prediction_that_is_no_number_is_refused_and_not_diagnosed(wrong: float) -> None:
+    with pytest.raises(CriticError, match="1 of 400 predictions are no finite numbers"):
+        found(np.where(np.arange(400) == 7, wrong, TRUTH))
 
 
 def test_a_head_that_knows_the_truth_is_sound() -> None:

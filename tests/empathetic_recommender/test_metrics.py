@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import sacrebleu
@@ -78,6 +80,23 @@ def test_cumulative_bleu_is_that_of_sacrebleu_and_nltk_and_single_that_of_nltk(k
     assert found[f"bleu_{k}.cumulative"] == pytest.approx(whole)
     assert found[f"bleu_{k}.cumulative"] == pytest.approx(corpus_bleu(references, texts, weights=[1 / k] * k), abs=1e-9)
     assert found[f"bleu_{k}.single"] == pytest.approx(corpus_bleu(references, texts, weights=alone), abs=1e-9)
+
+
+def test_bleu_of_replies_without_a_k_gram_is_undefined_and_that_of_the_reference_is_1_and_no_more() -> None:
+    short = bleu_k(["a b", "c"], ["a b", "c d"])
+    same = bleu_k(["the cat sat on the mat"], ["the cat sat on the mat"])
+
+    assert short["bleu_1.single"] is not None
+    assert [short[f"bleu_3.{kind}"] for kind in ("single", "cumulative")] == [None, None]
+    assert max(value for value in same.values() if value is not None) == 1.0
+
+
+@pytest.mark.parametrize("metric", [recall_at, mrr_at, ndcg_at])
+def test_a_list_with_an_item_twice_and_a_k_below_1_are_refused(metric: Callable[..., float | None]) -> None:
+    with pytest.raises(ValueError, match="'a' is in the list more than once"):
+        metric(["a", "a"], {"a"}, 2)
+    with pytest.raises(ValueError, match="k = 0"):
+        metric(["a"], {"a"}, 0)
 
 
 def test_dist_n_by_replies_and_by_ngrams_are_two_numbers() -> None:

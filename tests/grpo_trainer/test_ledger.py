@@ -1,9 +1,12 @@
 import json
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grpo_trainer import ledger
 from grpo_trainer.ledger import Ledger
@@ -46,6 +49,16 @@ def test_a_line_cut_off_while_it_was_written_is_no_step(tmp_path: Path) -> None:
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2, "rew')
     assert ledger.read_metrics(tmp_path) == [step(1)]
+
+
+@given(st.text())
+def test_a_line_is_read_as_it_was_written_whatever_it_says(note: str) -> None:
+    with TemporaryDirectory() as folder:
+        run = Ledger(Path(folder))
+        run.step({"step": 1, "note": note}, [])
+        run.step({"step": 2, "note": "a\u2028b\x85c"}, [])
+        run.cut_back(2)
+        assert [line["note"] for line in ledger.read_metrics(Path(folder))] == [note, "a\u2028b\x85c"]
 
 
 def test_cutting_back_leaves_each_step_once(tmp_path: Path) -> None:

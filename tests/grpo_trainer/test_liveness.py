@@ -104,6 +104,19 @@ def test_a_term_is_silent_until_it_has_changed_an_advantage() -> None:
     assert seen.silent == []
 
 
+def test_what_has_taught_before_a_run_was_resumed_is_not_silent_after_it() -> None:
+    """A term that has come to its upper bound must not end the run that it brought there."""
+    steps = [rows([0.0, 1.0, 2.0, 3.0], [1.0, 0.0, 1.0, 0.0]), rows([0.0, 1.0, 2.0, 3.0], [1.0] * 4)]
+    ledger = [row | {"step": number} for number, step in enumerate(steps, 1) for row in step]
+    seen = Sensitivity({"a": 1.0, "b": 0.5}, scaled=True)
+    seen.follow_again(ledger)
+    assert seen.state() == ([], 8)
+    other = Sensitivity({"a": 1.0, "b": 0.5}, scaled=True)
+    other.restore(*seen.state())  # on the ranks that have no ledger
+    other.follow(rows([0.0, 1.0, 2.0, 3.0], [1.0] * 4))
+    assert (other.silent, other.completions) == ([], 12)
+
+
 def test_a_single_term_and_one_of_weight_zero_are_never_silent() -> None:
     assert Sensitivity({"a": 1.0}, scaled=True).silent == []
     assert Sensitivity({"a": 1.0, "watched": 0.0}, scaled=True).silent == ["a"]

@@ -143,6 +143,18 @@ def test_an_unknown_run_names_those_that_ship(capsys: pytest.CaptureFixture[str]
     assert "sql_cot" in message
 
 
+def test_a_reward_server_that_does_not_answer_is_no_mistake_of_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A supervisor tries again after 1, and gives up after 2."""
+    prompts, file = tmp_path / "prompts.jsonl", tmp_path / "run.toml"
+    prompts.write_text('{"prompt": "Why?"}\n')
+    file.write_text(f"[policy]\nmodel = 'a/b'\n[[rewards]]\nname = 'a'\n[dataset]\nname = 'chat'\nsource = '{prompts}'")
+    told = ("--set", "dataset.validation_share=0.0", "--out", str(tmp_path / "out"))
+    assert main([str(file), *told, "--reward-url", "http://127.0.0.1:9"]) == 1
+    assert "no reward server answers at http://127.0.0.1:9" in capsys.readouterr().err
+
+
 def without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `guerdon train` where importing torch, trl or transformers fails."""
     program = "import sys\nfor name in ('torch', 'trl', 'transformers'): sys.modules[name] = None\n"

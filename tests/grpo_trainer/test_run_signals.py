@@ -44,7 +44,9 @@ def test_a_run_without_spread_ends_itself_with_a_diagnosis(
     ready = tiny_run(rewards=[{"name": "constant"}], grpo={"max_steps": 9}, liveness={"steps": 2})
     assert run(ready, StopSignal()) == 1
     assert len(ledger.read_metrics(ready.out)) == 2
-    said = capsys.readouterr().err
+    told, said = capsys.readouterr()
+    assert "grpo.max_steps = 9; grpo.num_generations = 4" in told
+    assert "expected work: 9 steps, 72 completions" in told
     assert "stopped after step 2: no group's rewards have differed for 2 steps" in said
     assert "constant give every completion the same value" in said
     assert (ready.out / "checkpoints/checkpoint-2/trainer_state.json").exists()
@@ -82,6 +84,18 @@ def test_what_cannot_be_loaded_again_is_said(tmp_path: Path) -> None:
     import torch
 
     assert "cannot be loaded again" in save_check.difference(tmp_path, "x", torch.float32, [[1, 2]], torch.zeros(1))
+
+
+def test_a_saved_policy_that_lies_where_training_began_is_not_the_trained_one(tiny_policy: Path) -> None:
+    """bfloat16 rounds away more than a small learning rate moves: the untrained policy would pass by that alone."""
+    import torch
+
+    batch, dtype = [[5, 9, 20, 31, 7]], torch.bfloat16
+    saved = save_check.log_probabilities(save_check.reloaded(tiny_policy, "", dtype), batch)
+    trained = saved + 0.02
+    assert save_check.difference(tiny_policy, str(tiny_policy), dtype, batch, trained) == ""
+    said = save_check.difference(tiny_policy, str(tiny_policy), dtype, batch, trained, began=saved)
+    assert "by 0.02 nats on average, and what was saved lies only 0 from where it began" in said
 
 
 def test_the_signals_of_a_step_reach_every_tracker(tiny_run: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from grpo_trainer.sql_cot.schema import described
 from grpo_trainer.sql_cot.spelling import identifier, literal
 from grpo_trainer.sql_cot.sqlcot_command import main
 from grpo_trainer.sql_cot.targets import embedding_targets
+from long_work import json_file
 
 ROW = {"sql": "SELECT 1", "cot": "Say one.", "nl": "What is one?"}
 SHOP = '''
@@ -176,7 +177,7 @@ def test_a_split_keeps_each_query_on_one_side(queries: list[int], share: float, 
 def test_a_file_is_read_as_it_was_written(name: str, tmp_path: Path, shop_rows: list[Row]) -> None:
     path = tmp_path / name
     if path.suffix == ".jsonl":
-        row_file.write(shop_rows, path)
+        json_file.write_rows(path, shop_rows)
     else:
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(shop_rows[0]))

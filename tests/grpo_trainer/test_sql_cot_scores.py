@@ -12,6 +12,7 @@ from grpo_trainer.sql_cot.evaluate import named
 from grpo_trainer.sql_cot.row_scores import read
 from grpo_trainer.sql_cot.rows import Row
 from grpo_trainer.sql_cot.sqlcot_command import main
+from long_work import json_file
 
 ANSWERS = {
     "good": "<think>a</think><score>0.90</score>",
@@ -48,7 +49,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> Path:
 
 @pytest.fixture
 def file(tmp_path: Path, rows: list[Row]) -> Path:
-    row_file.write(rows, tmp_path / "rows.jsonl")
+    json_file.write_rows(tmp_path / "rows.jsonl", rows)
     return tmp_path / "rows.jsonl"
 
 
@@ -84,8 +85,9 @@ def test_an_interrupted_evaluation_goes_on_with_what_is_there_and_ends_the_same(
     first = json.loads((out / "evaluation.json").read_text())
     assert main(command) == 0
     assert kept.read_text() == whole
-    assert "one: 1/3" not in (said := capsys.readouterr().err)
-    assert "one: 3/3 batches" in said
+    said = capsys.readouterr().err
+    assert "one, batches of rows: 1/3 are there already" in said
+    assert "one, batches of rows: 3/3, done" in said
     assert json.loads((out / "evaluation.json").read_text())["models"] == first["models"]
 
 
@@ -119,7 +121,7 @@ def test_scores_of_other_weights_at_the_same_place_are_not_taken_over(
     shutil.rmtree(place)
     shutil.copytree(tiny_policy, place)
     assert main([*command, "--model", str(place)]) == 2
-    assert "holds scores that differ in weights; choose another --out" in capsys.readouterr().err
+    assert "completions.jsonl was made otherwise: weights was" in capsys.readouterr().err
 
 
 def test_a_model_that_is_not_there_is_refused_in_a_sentence(

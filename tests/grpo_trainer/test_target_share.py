@@ -100,6 +100,14 @@ def test_where_one_side_does_not_spread_the_weight_stays(flat: int) -> None:
     assert weights_for(matrix, [1.0, 0.7], {1: 0.2}, {1: WIDE}, groups_of(matrix), scaled=True) == [1.0, 0.7]
 
 
+@given(values(terms=1), st.floats(0.05, 0.95), st.booleans())
+def test_a_term_that_undoes_the_other_keeps_its_weight(matrix: np.ndarray, target: float, scaled: bool) -> None:
+    """C = -F: at the weight where the share jumps over the target, the advantage is 0 and would teach nothing."""
+    both = np.concatenate([matrix, -matrix])
+    found = weights_for(both, [1.0, 0.7], {1: target}, {1: (0.1, 10.0)}, groups_of(both), scaled=scaled)
+    assert found == [1.0, 0.7]
+
+
 def batch(number: int, weights: dict[str, float], rng: np.random.Generator) -> list[dict[str, Any]]:
     rows = []
     for slot in range(8):

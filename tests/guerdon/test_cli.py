@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guerdon.cli import COMMANDS, HUNG_UP, Command, main
+from guerdon.cli import COMMANDS, HUNG_UP, Command, main, usage
 
 
 def unread(arguments: str, *, buffered: bool = True, stderr_too: bool = False) -> subprocess.CompletedProcess[bytes]:
@@ -49,3 +49,10 @@ def test_a_broken_pipe_of_the_commands_own_stays_an_error(tmp_path: Path, monkey
 def test_a_command_without_a_standard_output_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["--version"]) == 0
+
+
+def test_the_help_of_every_command_begins_in_the_same_column() -> None:
+    lines = {line.split()[0]: line for line in usage().splitlines() if line.startswith("  ")}
+    assert {name: lines[name].index(command.help) for name, command in COMMANDS.items()} == dict.fromkeys(
+        COMMANDS, 4 + max(map(len, COMMANDS))
+    )

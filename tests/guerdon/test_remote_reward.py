@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from guerdon.client import Refused, RewardServerError
 from guerdon.messages import Group, Item, RewardScores, Score
 from guerdon.step_scores import StepScores
-from guerdon.trl import RemoteReward, TooManyFailed
+from guerdon.trl import NOT_ASKED, RemoteReward, TooManyFailed
 
 Answer = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
 KNOWN = {"a": ["x", "y"], "b": ["z"]}
@@ -309,3 +309,16 @@ def test_a_value_is_null_exactly_where_a_term_is_and_else_the_sum_of_its_terms(v
         else:
             assert step.values[index] == sum(w * (v or 0) for w, v in zip(weights.values(), column, strict=True))
             assert step.statuses[index] == "ok"
+
+
+def test_failures_are_counted_for_each_reward_against_those_it_was_asked_for() -> None:
+    """One reward is asked for one of four completions and has failed at all that it was asked for."""
+    lost, good, unasked = Score.failed("cancelled", "gone"), Score(value=1.0), NOT_ASKED
+    columns = {"dear": [unasked, lost, unasked, unasked], "cheap": [good] * 4}
+    served = [RewardScores(reward=name, version="1", scores=scores) for name, scores in columns.items()]
+    items = [Item(completion="c") for _ in range(4)]
+    step = StepScores(dict.fromkeys(columns, 1.0), items, served, 0.1, {"dear": [False, True, False, False]})
+    assert step.missing == (1, 1)
+    assert step.commonest_failure() == ("dear", "cancelled", "gone")
+    both = StepScores({"cheap": 1.0}, items, [RewardScores(reward="cheap", version="1", scores=[lost] * 4)], 0.1)
+    assert both.missing == (4, 4)

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from scipy.stats import permutation_test, ttest_1samp
 
 from model_evaluation.statistics import arm_difference
-from model_evaluation.statistics.arm_difference import compared, complete, difference, sign_flips, two_level
+from model_evaluation.statistics.arm_difference import (
+    compared,
+    complete,
+    difference,
+    from_baseline,
+    sign_flips,
+    two_level,
+)
 
 RNG = np.random.default_rng(0)
 PROMPTS = RNG.normal(size=30)
@@ -23,6 +30,18 @@ def test_a_clear_difference_over_three_seeds_is_shown_and_none_is_not() -> None:
     assert found["base", "more"].shown
     assert not found["base", "same"].shown
     assert found["base", "more"].difference.value == pytest.approx(-0.5, abs=0.05)
+
+
+def test_a_pair_with_the_baseline_is_the_other_arm_minus_the_baseline() -> None:
+    found = compared({"less": arm(0), "base": arm(0.5), "more": arm(1)}, 1)
+    less, more = from_baseline(found, "base")
+    assert (less.a, more.a, less.b, more.b) == ("less", "more", "base", "base")
+    assert less.difference.value == pytest.approx(-0.5, abs=0.05)
+    assert more.difference.value == pytest.approx(0.5, abs=0.05)
+    for one in (less, more):
+        assert one.difference.interval is not None
+        assert one.difference.value is not None
+        assert one.difference.value in one.difference.interval
 
 
 def test_one_lucky_seed_of_three_shows_nothing() -> None:

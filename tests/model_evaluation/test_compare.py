@@ -187,19 +187,6 @@ def test_the_books_name_a_comparison_by_what_was_compared_not_by_how_it_was_type
     assert len({request.run for request in judge.requests}) == 2
 
 
-def test_square_brackets_in_a_name_are_no_markup() -> None:
-    from io import StringIO
-
-    from rich.console import Console
-
-    from model_evaluation.stage import Stage
-
-    screen = Console(file=StringIO(), force_terminal=True, width=100)
-    with Stage("run[/b]x: answers", 1, console=screen) as stage:
-        stage.advance()
-    assert "run[/b]x: answers" in screen.file.getvalue()  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -8,7 +8,7 @@ import pytest
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.solving import confinement
 from model_evaluation.solving.confinement import Confinement, Limits, mark, verdict
-from model_evaluation.solving.program import code, program
+from model_evaluation.solving.program import code, program, suspicion
 from model_evaluation.solving.verdict import Verdict
 
 
@@ -32,6 +32,22 @@ def test_code_that_passes_its_tests_is_right_and_code_that_does_not_is_wrong(pla
 @pytest.mark.parametrize("leaving", ["import os; os._exit(0)", "raise SystemExit(0)", "print('done')\nexit()"])
 def test_leaving_early_does_not_pass_for_success(place: Confinement, leaving: str) -> None:
     assert ran(place, leaving, "assert False").right is False
+
+
+def test_success_that_is_forged_from_the_own_program_is_not_seen_but_flagged(place: Confinement) -> None:
+    mark = "print(open(__file__).read().splitlines()[-1].split(chr(39))[1], flush=True)"
+    forged = f"import os\n{mark}\nos._exit(0)"
+    assert ran(place, forged, "assert False").right is True
+    assert suspicion(forged) == "__file__"
+    assert suspicion("Here:\n```python\nimport sys\nprint(sys.argv)\n```") == "argv"
+
+
+def test_ordinary_solutions_are_not_flagged() -> None:
+    assert (
+        suspicion("def f(x):\n    return [2 * one for one in x]\n\nif __name__ == '__main__':\n    print(f([1]))")
+        is None
+    )
+    assert suspicion("One can inspect the list.\n```python\ndef f(x): return x\n```") is None
 
 
 def test_no_socket_can_be_opened(place: Confinement) -> None:

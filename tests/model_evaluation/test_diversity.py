@@ -11,8 +11,11 @@ import pytest
 
 from guerdon.cli import main
 from guerdon.messages import Range, RewardInfo, RewardList, RewardScores, Score, ScoreRequest, ScoreResponse, Usage
+from model_evaluation.answers.completion import Completion
+from model_evaluation.answers.completions import Draws
+from model_evaluation.answers.contestant import parsed
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.variety import run_record, set_metrics
+from model_evaluation.variety import findings, run_record, set_metrics, set_table
 from model_evaluation.variety.arm import arms
 from reward_server.rewards import Item
 from reward_server.rewards.diversity import Diversity
@@ -34,7 +37,7 @@ class RewardFace(BaseHTTPRequestHandler):
             runs="inline",
             reads=["completion"],
             needs=[],
-            range=Range(low=0, high=1, better="higher"),
+            range=Range(low=0, high=1, better="lower"),
             components={},
             version="1",
             settings={},
@@ -100,6 +103,20 @@ def test_one_completion_has_no_diversity_and_empty_ones_have_no_ngrams() -> None
     assert set_metrics.lexical(["", ""], 50_000)["distinct_1"] is None
 
 
+def test_a_set_of_which_a_completion_failed_has_no_diversity() -> None:
+    said = [Completion("p", text) for text in TEXTS]
+    draws = Draws(parsed("a"), [said, [*said[1:], Completion.failed("p", "timeout", "late")]], {})
+    [[whole, broken]] = set_table.measured([draws], 50_000, embed=False)
+    assert whole == set_metrics.lexical(TEXTS, 50_000)
+    assert broken == dict.fromkeys(set_metrics.LEXICAL)
+
+
+def test_completions_that_failed_are_told_with_the_sets_that_are_not_whole() -> None:
+    counted = {"completions": 12, "failed": 2, "broken_sets": 1, "unscored": 0, "cut_off": 0, "empty": 0}
+    [said] = findings.warnings([{"name": "a", "seeds": {"0": {}}, "steps": [], **counted}], {"a": []})
+    assert said.startswith("2 of 12 completions of a failed; sets that lack one (1)")
+
+
 def test_seeds_of_an_arm_are_counted_or_named() -> None:
     found = arms(["base=a", "base=b", "set@0=c", "set@1=d", "start=e"])
     assert {arm.name: list(arm.models) for arm in found} == {"base": ["0", "1"], "set": ["0", "1"], "start": ["0"]}
@@ -138,6 +155,11 @@ def test_arms_are_compared_with_quality_and_the_same_command_asks_for_nothing_ag
     # The same weights and the same draws: no difference, in diversity or quality.
     assert report["differ_from_baseline"] == {"same": []}
     assert "vowels" in report["headlines"][0]
+    assert {name: report["metrics"][name]["better"] for name in ("distinct_2", "words", "quality.vowels")} == {
+        "distinct_2": "higher",
+        "words": None,  # neither longer nor shorter is better
+        "quality.vowels": "lower",
+    }
     page = (tmp_path / "out/diversity.html").read_text()
     assert "src=" not in page
     assert "<script" not in page

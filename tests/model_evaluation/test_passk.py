@@ -7,10 +7,15 @@ import pytest
 
 from guerdon.cli import main
 from guerdon.messages import Score
+from model_evaluation.answers import contestant
+from model_evaluation.answers.completion import Completion
+from model_evaluation.answers.completions import Draws
+from model_evaluation.answers.sampling import Sampling
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.prompts import Prompt, parsed
-from model_evaluation.solving import checkers
+from model_evaluation.solving import checkers, passk_report
 from model_evaluation.solving.checkers import at_least
+from model_evaluation.solving.verdict import Verdict
 
 
 @pytest.fixture
@@ -63,6 +68,17 @@ def test_what_cannot_be_measured_is_refused_with_what_would_work(
 ) -> None:
     assert main(asked_for(prompts, tiny_policy, tmp_path / "out", *more)) == 2
     assert said in capsys.readouterr().err
+
+
+def test_right_completions_that_read_their_own_program_are_told(tmp_path: Path) -> None:
+    said = ["def f(): return 1", "print(open(__file__).read())", "import os\nos._exit(1)"]
+    draws = Draws(contestant.parsed("a"), [[Completion("p", text) for text in said]], {})
+    verdicts = [[Verdict.of(True), Verdict.of(True), Verdict.of(False)]]
+    how = {"check": "tests", "rule": "in a process"}
+    setting = passk_report.Setting("prompts.jsonl", [prompt("")], Sampling(), 3, (1,), how)
+    report = passk_report.report(setting, [passk_report.Solved("a", "0", draws, verdicts)])
+    assert report["arms"][0]["suspects"] == [{"seed": "0", "prompt": 1, "draw": 2, "word": "__file__"}]
+    assert "1 of the 2 right completions of a" in report["warnings"][0]
 
 
 def test_exact_forgives_case_and_marks_and_nothing_else() -> None:

@@ -17,12 +17,12 @@ from rich.console import Console
 
 from guerdon.judge_messages import Budget, JudgeInfo, OrderVerdict, Side, Verdict
 from model_evaluation.answers.completion import Completion
+from model_evaluation.answers.completions import Answers
 from model_evaluation.answers.contestant import Contestant
-from model_evaluation.answers.generation import Answers
 from model_evaluation.answers.sampling import Sampling
 from model_evaluation.judging import Judged, games
 from model_evaluation.prompts import Prompt
-from model_evaluation.report import charts, comparison_report, figure, page, terminal
+from model_evaluation.report import chart, comparison_charts, comparison_report, figure, page, terminal
 from model_evaluation.report.comparison_report import Setting
 from model_evaluation.report.samples import samples
 
@@ -79,7 +79,7 @@ def test_names_with_markup_formulas_and_underscores_are_printed_and_drawn_as_the
 
 
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend() -> None:
-    [scores] = [svg for svg in charts.svgs(reported(["_one", "two"])) if "Scores by model" in svg]
+    [scores] = [svg for svg in comparison_charts.svgs(reported(["_one", "two"])) if "Scores by model" in svg]
     assert "_one" in scores
 
 
@@ -93,7 +93,7 @@ def test_no_name_breaks_the_terminal_or_a_chart(name: str) -> None:
     }
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        charts.svg("Win rate", lambda axes: charts.win_bars(axes, report)).encode()
+        chart.svg("Win rate", lambda axes: comparison_charts.win_bars(axes, report)).encode()
     printed(report).encode()
 
 
@@ -164,12 +164,12 @@ def test_a_prompt_computes_its_id_once() -> None:
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=200).map(lambda some: some * 12))
 @settings(max_examples=30, deadline=None)
 def test_stacked_points_stay_in_their_row(differences: list[int]) -> None:
-    offsets = charts.stacked(differences, 60)
-    assert max(map(abs, offsets)) <= charts.STACKED + 1e-9
+    offsets = comparison_charts.stacked(differences, 60)
+    assert max(map(abs, offsets)) <= comparison_charts.STACKED + 1e-9
 
 
 def test_a_few_points_of_one_length_do_not_cover_one_another() -> None:
-    offsets = charts.stacked([5, 5, 5, 5], 5)
+    offsets = comparison_charts.stacked([5, 5, 5, 5], 5)
     assert len({round(offset, 6) for offset in offsets}) == 4
 
 

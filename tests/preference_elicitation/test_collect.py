@@ -46,7 +46,39 @@ def test_prompts_of_other_settings_are_refused(
 ) -> None:
     collect(tmp_path, chatter)
     assert collect(tmp_path, chatter, "--seed", "5") == 2
-    assert "seed = 0" in capsys.readouterr().err
+    assert "seed was 0 and is 5. Choose another --out" in capsys.readouterr().err
+
+
+def test_prompts_of_a_model_with_other_weights_are_refused(
+    tmp_path: Path, chatter: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collect(tmp_path / "out", chatter)
+    settings = json.loads((tmp_path / "out/settings.json").read_text())
+    settings["participant_weights"] = "sha256:0"  # as if it had been a directory
+    (tmp_path / "out/settings.json").write_text(json.dumps(settings))
+    assert collect(tmp_path / "out", chatter) == 2
+    assert 'participant_weights was "sha256:0" and is null' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "said"),
+    [
+        ("--scenario-file", "[a]\npersona = 'x'\n", "a is no scenario"),
+        ("--scenario-file", "[a\n", "cannot be read"),
+        ("--scenario-file", None, "No such file"),
+        ("--persona-file", "[]\n", "neither TOML nor JSON"),
+    ],
+)
+def test_a_file_that_holds_no_texts_is_refused_by_its_name(
+    tmp_path: Path, chatter: Any, capsys: pytest.CaptureFixture[str], option: str, content: str | None, said: str
+) -> None:
+    file = tmp_path / "mine.toml"
+    if content is not None:
+        file.write_text(content)
+    assert collect(tmp_path / "out", chatter, option, str(file)) == 2
+    err = capsys.readouterr().err
+    assert str(file) in err
+    assert said in err
 
 
 def test_a_model_that_asks_no_question_is_given_up_and_counted(tmp_path: Path, chatter: Any) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from guerdon.messages import Score
+from long_work.command_error import CommandError
 from preference_elicitation import arm, page
 from preference_elicitation.asking import best, expected
-from preference_elicitation.catalogue import SCENARIOS
+from preference_elicitation.catalogue import ITEMS, PERSONAS, SCENARIOS
 from preference_elicitation.elicitation_error import ElicitationError
 from preference_elicitation.gain_report import difference, reported
 from preference_elicitation.manifest import of_arm
-from preference_elicitation.probe import main, prompts
+from preference_elicitation.probe import main
+from preference_elicitation.probe_prompts import read as prompts
 
 
 def served(value: float, accuracy: float | None = 0.6) -> Score:
@@ -25,12 +27,17 @@ class RewardServer:
 
     def __init__(self) -> None:
         self.scored: list[tuple[str, str]] = []
+        self.judged = 0
         self.failing = False
         self.url = ""
 
     def answer(self, path: str, body: Any) -> Any:
         if body is None:
             return {"rewards": [INFO]}
+        if body["rewards"] == ["logprob_preference"]:
+            self.judged += 1
+            scores = [{"value": 0.0, "components": PREFERRED}]
+            return {"rewards": [{"reward": "logprob_preference", "version": "1", "scores": scores}]}
         self.scored += [(item["context"]["persona"], item["completion"]) for item in body["items"]]
         scores = [self._score(item) for item in body["items"]]
         return {"rewards": [{"reward": "information_gain", "version": "1", "scores": scores}]}
@@ -53,9 +60,16 @@ INFO = {
     "range": {},
     "components": {},
     "version": "1",
-    "settings": {},
+    "settings": {
+        "items": str(ITEMS),
+        "personas": str(PERSONAS),
+        "preference": "logprob_preference",
+        "labeller": None,
+        "pairs": 2,
+    },
     "settings_schema": {},
 }
+PREFERRED = {"log_odds.0": 1.0, "flipped.0": 0.0, "log_odds.1": -1.0, "flipped.1": 1.0}
 
 
 @pytest.fixture
@@ -66,9 +80,9 @@ def rewards(serving: Any) -> Iterator[RewardServer]:
         yield found
 
 
-def probe(out: Path, rewards: RewardServer, *arms: str) -> int:
+def probe(out: Path, rewards: RewardServer, *told: str) -> int:
     limits = ["--limit", "6", "--reward-url", rewards.url, "--out", str(out)]
-    return main([*arms, "--scenarios", str(SCENARIOS), *limits])
+    return main([*told, "--scenarios", str(SCENARIOS), *limits])
 
 
 def test_a_model_and_a_random_question_are_scored_and_compared(tmp_path: Path, rewards: Any, chatter: Any) -> None:
@@ -94,9 +108,22 @@ def test_the_report_names_the_reward_the_prompts_and_the_weights_of_every_arm(tm
     probe(tmp_path, rewards, "bank=random")
     manifest = json.loads((tmp_path / "report.json").read_text())["manifest"]
     assert list(manifest["arms"]) == ["random", "bank"]
-    assert manifest["reward"] == {"name": "information_gain", "version": "1", "settings": {}}
+    assert manifest["reward"] == {"name": "information_gain", "version": "1", "settings": INFO["settings"]}
     assert manifest["prompts"]["sha256"] == hashlib.sha256(SCENARIOS.read_bytes()).hexdigest()
     assert manifest["settings"]["limit"] == 6
+
+
+def test_an_arm_of_other_settings_is_refused_where_its_answers_are(
+    tmp_path: Path, rewards: Any, chatter: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    probe(tmp_path, rewards, f"after={chatter.url}")
+    assert probe(tmp_path, rewards, f"after={chatter.url}", "--temperature", "0.5") == 2
+    assert "asked.jsonl was made otherwise: temperature was 1.0 and is 0.5" in capsys.readouterr().err
+    assert probe(tmp_path, rewards, f"after={chatter.url.replace('#m', '#other')}") == 2
+    assert "arms.after.source was" in capsys.readouterr().err
+    (tmp_path / "manifest.json").unlink()
+    assert probe(tmp_path, rewards, f"after={chatter.url}") == 2
+    assert "nobody knows what" in capsys.readouterr().err
 
 
 def test_a_directory_s_weights_are_named_by_what_is_in_it(tmp_path: Path) -> None:
@@ -106,6 +133,19 @@ def test_a_directory_s_weights_are_named_by_what_is_in_it(tmp_path: Path) -> Non
     assert first == of_arm(one, None)["weights"]
     (tmp_path / "model.safetensors").write_bytes(b"other weights")
     assert of_arm(one, None)["weights"] != first
+
+
+def test_a_calibration_goes_on_where_it_was_stopped(tmp_path: Path, rewards: Any) -> None:
+    assert probe(tmp_path, rewards, "random", "--calibrate", "3") == 0
+    whole, kept = (tmp_path / "calibration.json").read_text(), tmp_path / "calibrated.jsonl"
+    assert json.loads(whole)["pairs"] == 3  # the labeller contradicts itself on the other pair of each prompt
+    (tmp_path / "calibration.json").unlink()
+    lines = kept.read_text().splitlines(keepends=True)
+    kept.write_text("".join([*lines[:2], lines[2][:20]]))
+    before = rewards.judged
+    assert probe(tmp_path, rewards, "random", "--calibrate", "3") == 0
+    assert rewards.judged - before == 2  # of the one prompt that was torn: its labels and its predictions
+    assert (tmp_path / "calibration.json").read_text() == whole
 
 
 def test_a_failed_score_is_no_number_and_is_tried_again(tmp_path: Path, rewards: Any, chatter: Any) -> None:
@@ -123,6 +163,44 @@ def test_a_failed_score_is_no_number_and_is_tried_again(tmp_path: Path, rewards:
 def test_a_server_that_is_not_there_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["random", "--scenarios", str(SCENARIOS), "--reward-url", "http://127.0.0.1:9"]) == 2
     assert "guerdon up" in capsys.readouterr().err
+
+
+PROMPT: dict[str, Any] = {
+    "scenario": "ann_1",
+    "depth": 0,
+    "split": "validation",
+    "persona": "ann",
+    "pair_seed": 7,
+    "prompt": [{"role": "user", "content": "Hello.\u2028Hi."}],
+    "transcript": [{"question": "What?", "answer": "Cars."}],
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 2 is not JSON"),
+        (json.dumps({key: value for key, value in PROMPT.items() if key != "split"}), "line 2: split is None"),
+        (json.dumps(PROMPT | {"transcript": [{"question": "What?"}]}), "line 2: transcript should be"),
+        (json.dumps(PROMPT | {"prompt": "Hello."}), "line 2: prompt should be"),
+    ],
+)
+def test_what_is_no_prompt_is_refused_by_its_line(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "prompts.jsonl").write_text(f"{json.dumps(PROMPT, ensure_ascii=False)}\n{line}\n")
+    with pytest.raises(CommandError, match=said):
+        prompts(tmp_path / "prompts.jsonl", "validation", None, 0)
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "nothing to report on"), ("", "holds no answer")])
+def test_a_report_without_answers_is_refused_with_the_command_that_asks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "asked.jsonl").write_text(content)
+    assert main(["--report", "--out", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert "`guerdon probe ARM…" in err
 
 
 def test_the_expected_gain_heeds_personas_only_as_far_as_the_conversation_fits_them() -> None:

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from research_pipelines import pipeline, systems
+from research_pipelines import pipeline, superseded, systems
 from research_pipelines.failure import PipelineError
-from research_pipelines.plan import Plan
+from research_pipelines.plan import Plan, Size
 from research_pipelines.record import Record
 from research_pipelines.servers import Servers
 from research_pipelines.stage import Stage
@@ -34,6 +35,22 @@ def run(stages: list[Stage], out: Path) -> Record:
     return record
 
 
+def done(stages: list[Stage], out: Path) -> Record:
+    """A record of stages that are done, with files in the place of what they make."""
+    record = Record("toy", Plan(out))
+    for stage in stages:
+        record.begin(stage)
+        for path in stage.makes:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(stage.name)
+        record.end(stage, 1.0)
+    return record
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_stage_that_is_done_is_not_run_again(tmp_path: Path) -> None:
     run([rows(tmp_path)], tmp_path)
     made = (tmp_path / "rows.jsonl").stat().st_mtime_ns
@@ -46,6 +63,67 @@ def test_a_stage_whose_result_was_deleted_is_run_again(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").unlink()
     run([rows(tmp_path)], tmp_path)
     assert (tmp_path / "rows.jsonl").exists()
+
+
+def chain(out: Path, count: int = 4, rewards: str = "") -> list[Stage]:
+    """Rows, a corpus made of them, and what comes behind both."""
+    corpus, last = out / "work/corpus.jsonl", out / "work/last.jsonl"
+    made = ("sqlcot", "corpus", str(out / "rows.jsonl"), "--informative", "1", "--out", str(corpus))
+    return [
+        rows(out, count),
+        Stage("corpus", made, (corpus,), rewards=rewards),
+        Stage("last", ("sqlcot", "build", "--rows", "4", "--out", str(last)), (last,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "moved"),
+    [
+        ({"count": 6}, "from 'rows' on (its command changed)", ["rows.jsonl", "work/corpus.jsonl", "work/last.jsonl"]),
+        ({"rewards": LENGTH}, "from 'corpus' on (its rewards changed)", ["work/corpus.jsonl", "work/last.jsonl"]),
+    ],
+)
+def test_a_stage_that_changed_is_done_anew_with_all_behind_it_and_nothing_is_deleted(
+    changed: dict[str, Any], said: str, moved: list[str], tmp_path: Path
+) -> None:
+    record, before = done(chain(tmp_path), tmp_path), files(tmp_path)
+    stages = chain(tmp_path, **changed)
+    assert said in record.supersede(stages)
+    assert files(tmp_path / "superseded/1") == {name: before[name] for name in moved}
+    assert record.done(stages) == len(stages) - len(moved)
+    assert record.supersede(stages) == ""
+
+
+def test_a_stage_that_was_begun_otherwise_is_not_gone_on_with(tmp_path: Path) -> None:
+    record, run = Record("toy", Plan(tmp_path)), tmp_path / "runs/0"
+    record.begin(Stage("train", ("train",), (run / "report.html",)))
+    (run / "checkpoints").mkdir(parents=True)
+    assert record.supersede([Stage("train", ("train",), (run / "report.html",))]) == ""  # it goes on
+    assert record.supersede([Stage("train", ("train", "--steps", "9"), (run / "report.html",))])
+    assert (tmp_path / "superseded/1/runs/0/checkpoints").is_dir()
+
+
+def test_what_is_put_aside_leaves_what_is_kept_beside_it(tmp_path: Path) -> None:
+    for name in ("train/0/report.html", "train/1/report.html", "train/1/model/weights", "probe/asked", "probe/report"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    stale = [tmp_path / "train/1/report.html", tmp_path / "probe/report", tmp_path / "gone/report"]
+    kept = [tmp_path / "train/0/report.html", tmp_path / "probe/asked"]
+    assert superseded.put_aside(tmp_path, stale, kept) == tmp_path / "superseded/1"
+    assert files(tmp_path).keys() == {
+        *("train/0/report.html", "probe/asked", "superseded/1/probe/report"),
+        *("superseded/1/train/1/report.html", "superseded/1/train/1/model/weights"),
+    }
+    assert superseded.put_aside(tmp_path, stale, kept) is None
+
+
+def test_a_record_that_was_cut_off_is_said_and_nothing_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pipeline.json").write_text('{"pipeline": "sql-cot", "sta')
+    assert pipeline.main(["sql-cot", "--size", "smoke", "--out", str(tmp_path)]) == 1
+    assert "pipeline.json is not JSON" in capsys.readouterr().err
+    assert files(tmp_path).keys() == {"pipeline.json"}
 
 
 def test_a_stage_that_fails_ends_the_pipeline_with_its_status(tmp_path: Path) -> None:
@@ -124,7 +202,22 @@ def test_every_system_says_its_stages_at_every_size(tmp_path: Path) -> None:
             assert len({stage.name for stage in stages}) == len(stages) > 1, (name, size)
             assert all(stage.makes for stage in stages), (name, size)
             record = Record(name, Plan(tmp_path, size, (0, 1)))
-            assert not any(record.done(stage) for stage in stages), (name, size)
+            assert record.done(stages) == 0, (name, size)
+
+
+@pytest.mark.parametrize("size", ["real", "proof", "smoke"])
+@pytest.mark.parametrize("name", systems.names())
+def test_a_training_is_resumed_as_soon_as_there_is_a_run_to_go_on_with(name: str, size: Size, tmp_path: Path) -> None:
+    """A run that died before its first checkpoint is refused without --resume, too."""
+    stages = systems.system(name).stages(Plan(tmp_path, size, (0, 1)))
+    trainings = [stage for stage in stages if stage.command[0] == "train"]
+    assert trainings
+    for stage in trainings:
+        assert "--resume" not in stage.arguments({}, tmp_path)
+        run = Path(stage.command[stage.command.index("--out") + 1])
+        run.mkdir(parents=True)
+        (run / "manifest.json").touch()
+        assert stage.arguments({}, tmp_path)[-1] == "--resume"
 
 
 def test_a_dry_run_prints_calls_and_tokens_and_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

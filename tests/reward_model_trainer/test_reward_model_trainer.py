@@ -41,7 +41,9 @@ def test_a_reply_is_worth_what_its_parts_are_worth() -> None:
 
 def test_the_data_are_the_seeds_and_every_topic_is_asked_about() -> None:
     assert preferences.preferences(50, 1) == preferences.preferences(50, 1) != preferences.preferences(50, 2)
-    assert len({row["prompt"] for row in preferences.prompts()}) == 2 * len(preferences.topics()) == 48
+    train, held_out = ({row["prompt"] for row in preferences.prompts(held_out=side)} for side in (False, True))
+    assert (len(train), len(held_out)) == (36, 12)
+    assert len(train | held_out) == 2 * len(preferences.topics())
 
 
 @given(share=st.floats(0, 0.9), seed=st.integers(0, 99))
@@ -101,6 +103,7 @@ def test_the_served_kind_scores_a_chat_with_the_number_it_was_trained_by(trained
     ("text", "said"),
     [
         ('{"prompt": "a", "chosen": "b"}\n', "line 1: a preference is"),
+        ('{"prompt": [1], "chosen": "b", "rejected": "c"}\n', "line 1: a preference is"),
         ("{\n", "line 1 is not JSON"),
         ("", "has no rows"),
     ],
@@ -117,3 +120,17 @@ def test_an_unknown_base_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "p.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
     assert main(["train", str(tmp_path / "p.jsonl"), "--out", str(tmp_path / "out"), "--base", "some/model"]) == 2
     assert "pin it with hub_revision" in capsys.readouterr().err
+
+
+def test_the_help_of_train_says_that_it_does_not_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "It does not resume" in capsys.readouterr().out
+
+
+def test_a_folder_in_which_something_lies_is_refused_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
+    assert main(["train", str(tmp_path / "p.jsonl"), "--out", str(tmp_path)]) == 2
+    assert "is not empty" in capsys.readouterr().err

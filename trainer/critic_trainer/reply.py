@@ -11,6 +11,8 @@ from reward_server.rewards import Item
 from reward_server.rewards.models.conversation import text_pair
 
 Labels = dict[str, float | None]
+EQUAL = 1e-9
+"""Labels that lie no further apart than this are the same one, but for rounding."""
 
 
 class Reply(BaseModel):
@@ -50,9 +52,14 @@ class Reply(BaseModel):
         found = self.labels.get(attribute)
         if found is None:
             return None
-        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= 1:
+        if not is_label(found):
             raise CriticError(f"reply {self.id}: the label {attribute!r} is {found!r}, not a number from 0 to 1")
         return float(found)
+
+
+def is_label(value: Any) -> bool:
+    """Return whether it is a number in [0, 1]; NaN is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def read(path: Path) -> list[Reply]:

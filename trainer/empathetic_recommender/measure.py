@@ -3,10 +3,8 @@
 import argparse
 import json
 
+from empathetic_recommender import scored_reply
 from empathetic_recommender.evaluate import metrics
-from long_work import json_file
-
-COLUMNS = ("reply", "reference", "titles", "relevant", "liked")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -15,5 +13,5 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandError: the file is not as it should be.
     """
-    print(json.dumps(metrics(json_file.read_rows(options.file, COLUMNS)), indent=1))
+    print(json.dumps(metrics(scored_reply.read(options.file)), indent=1, allow_nan=False))
     return 0

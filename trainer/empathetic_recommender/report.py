@@ -1,8 +1,6 @@
 """`guerdon recommender report`: what training changed, as one page and as JSON."""
 
 import argparse
-import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from empathetic_recommender import arm, reward_curve
 from guerdon import __version__
 from long_work import content_digest, json_file, written_whole
 from long_work.json_file import Row
@@ -26,12 +25,12 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandError: a directory lacks what `evaluate` writes.
     """
-    before, after = _arm(options.before), [_arm(folder) for folder in options.after]
+    before, after = arm.read(options.before), [arm.read(folder) for folder in options.after]
     report = {
         "metrics": _compared(before["metrics"]["metrics"], [one["metrics"]["metrics"] for one in after]),
         "critic_change": [_change(before["rows"], one["rows"]) for one in after],
         "simulation": {"before": before["simulation"], "after": [one["simulation"] for one in after]},
-        "training": [_curve(folder) for folder in options.training],
+        "training": [reward_curve.read(folder) for folder in options.training],
         "samples": _samples(before["rows"], after[0]["rows"], options.samples),
         "manifest": {
             "before": _facts(options.before, before),
@@ -86,17 +85,8 @@ def page(report: Mapping[str, Any]) -> str:
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}".replace("-", "−")
     text = (files("empathetic_recommender") / "templates" / "report.html").read_text(encoding="utf-8")
     return environment.from_string(text).render(
-        r=report, curve=_picture(report["training"]), manifest=json.dumps(report["manifest"], indent=1)
+        r=report, curve=reward_curve.picture(report["training"]), manifest=json.dumps(report["manifest"], indent=1)
     )
-
-
-def _arm(folder: Path) -> dict[str, Any]:
-    simulation = folder / "simulation.json"
-    return {
-        "metrics": json_file.read(folder / "metrics.json"),
-        "rows": {row["id"]: row for row in json_file.read_rows(folder / "scored.jsonl", ("id", "reply"))},
-        "simulation": json_file.read(simulation) if simulation.exists() else None,
-    }
 
 
 def _compared(before: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -113,7 +103,7 @@ def _change(before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str, An
     pairs = [
         (before[name]["critic"]["value"], row["critic"]["value"])
         for name, row in after.items()
-        if "critic" in row and name in before and "critic" in before[name]
+        if row.get("critic") and name in before and before[name].get("critic")
     ]
     scored = np.array([pair for pair in pairs if None not in pair], dtype=float)
     if len(scored) < 2:
@@ -122,12 +112,6 @@ def _change(before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str, An
     drawn = np.random.default_rng(0).choice(change, (RESAMPLES, len(change))).mean(1)
     low, high = np.quantile(drawn, (0.025, 0.975))
     return {"mean": float(change.mean()), "low": float(low), "high": float(high), "n": len(change), "reason": ""}
-
-
-def _curve(folder: Path) -> dict[str, Any]:
-    """Return the mean reward by step of a training run's ledger."""
-    steps = json_file.read_rows(folder / "metrics.jsonl", ("reward",))
-    return {"run": folder.name, "reward": [step["reward"]["mean"] for step in steps]}
 
 
 def _samples(before: Mapping[str, Row], after: Mapping[str, Row], count: int) -> list[dict[str, Any]]:
@@ -144,32 +128,13 @@ def _samples(before: Mapping[str, Row], after: Mapping[str, Row], count: int) ->
 
 
 def _value(row: Row) -> float | None:
-    value: float | None = row.get("critic", {}).get("value")
+    value: float | None = (row.get("critic") or {}).get("value")
     return value
 
 
-def _facts(folder: Path, arm: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(folder: Path, found: Mapping[str, Any]) -> dict[str, Any]:
     digest = content_digest.of(folder / "scored.jsonl")
-    kept = {name: arm["metrics"].get(name) for name in ("model", "seed", "dialogues", "replies", "unscored")}
-    return kept | {"replies_sha256": digest, "user": (arm["simulation"] or {}).get("user")}
-
-
-def _picture(runs: Sequence[Mapping[str, Any]]) -> str:
-    if not runs:
-        return ""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
-    for run in runs:
-        values = [np.nan if value is None else value for value in run["reward"]]
-        axes.plot(range(1, len(values) + 1), values, lw=1.2, label=run["run"])
-    axes.set(xlabel="step", ylabel="mean reward of the step")
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False, fontsize=8)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    plt.close(figure)
-    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
+    kept = {name: found["metrics"].get(name) for name in ("model", "dialogues", "replies", "unscored", "made_of")}
+    simulation = found["simulation"] or {}
+    simulated = {"user": simulation.get("user"), "simulation_made_of": simulation.get("made_of")}
+    return kept | {"replies_sha256": digest} | simulated

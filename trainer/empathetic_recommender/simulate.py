@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from empathetic_recommender.film_dialogues import films
+from empathetic_recommender import made_of
+from empathetic_recommender.film_dialogues import films, held_out
 from empathetic_recommender.film_dialogues.seeker import Seeker
 from empathetic_recommender.language_model import LanguageModel
 from empathetic_recommender.user_model import Exchange, UserModel, user_model
 from empathetic_recommender.user_prompt import UserUnreadable
-from long_work import json_file
+from long_work import claim, json_file
 from long_work.journal import Journal
 from long_work.json_file import Row
 from long_work.progress import Progress
@@ -44,14 +45,17 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandError: the dialogues or a model are not as they should be.
     """
-    rows = openings(json_file.read_rows(options.dialogues, ("dialogue", "conversation", "seeker")))[: options.rows]
+    rows = openings(held_out.read(options.dialogues, ("dialogue",)))[: options.rows]
     journal = Journal(options.out / "simulated.jsonl", "id")
+    made = made_of.simulated(options)
+    claim.stake(journal.path, made)
     wanted = [row for row in rows if row["dialogue"] not in journal]
     if wanted:
         _simulate(wanted, len(rows), options, journal)
     ended = [journal[row["dialogue"]] for row in rows]
     result = outcome(ended) | {"accepted_fitting_share": accepted_fitting(ended)}
-    json_file.write(options.out / "simulation.json", result | {"max_turns": options.max_turns, "user": options.user})
+    said = {"max_turns": options.max_turns, "user": options.user, "made_of": made}
+    json_file.write(options.out / "simulation.json", result | said)
     print(_said(result))
     return 0
 

@@ -116,9 +116,13 @@ def _of_output(folder: Path) -> Finding:
     return ok("output", str(folder))
 
 
-def effective(config: RunConfig) -> list[str]:
-    """Return every setting as `section.key = value`; the token itself is in none of them."""
-    return [f"{place} = {json.dumps(value, ensure_ascii=False)}" for place, value in _leaves("", config.model_dump())]
+def effective(config: RunConfig, *, defaults: bool = True) -> list[str]:
+    """Return every setting as `section.key = value`, or those alone that are not their defaults.
+
+    The token itself is in none of them.
+    """
+    found = _leaves("", config.model_dump(exclude_defaults=not defaults))
+    return [f"{place} = {json.dumps(value, ensure_ascii=False)}" for place, value in found]
 
 
 def _leaves(place: str, value: Any) -> list[tuple[str, Any]]:

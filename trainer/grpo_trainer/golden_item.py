@@ -6,7 +6,7 @@ from typing import Any
 
 from grpo_trainer.finding import Finding, fail, ok
 from grpo_trainer.preflight import Ready, is_first_rank
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer.run_file import NotReadyError, RunFileError
 from guerdon.client import RewardServerError
 from guerdon.step_scores import StepScores
 from guerdon.trl import RemoteReward
@@ -18,7 +18,21 @@ SUBJECT = "golden item"
 
 
 def scored(ready: Ready) -> list[Finding]:
-    """Ask every reward for the scores of one whole group; a failure is shown with its type and its reason."""
+    """Say what every reward made of one whole group; a failure is shown with its type and its reason."""
+    try:
+        step = asked(ready)
+    except (RewardServerError, ValueError) as error:
+        return [fail(SUBJECT, f"the reward server refuses it: {error}")]
+    return [_said(step, index) for index in range(len(step.rewards))]
+
+
+def asked(ready: Ready) -> StepScores:
+    """Ask every reward for the scores of one whole group.
+
+    Raises:
+        RewardServerError: the server refuses the request.
+        ValueError: the row cannot be sent.
+    """
     row = ready.rows[0][0]
     size = int(ready.config.grpo.get("num_generations", 8))
     found: list[StepScores] = []
@@ -34,22 +48,28 @@ def scored(ready: Ready) -> list[Finding]:
         on_scores=found.append,
     )
     columns: dict[str, Any] = {name: [value] * size for name, value in row.items() if name != "prompt"}
-    try:
-        asyncio.run(reward([row["prompt"]] * size, [completion(row)] * size, **columns))
-    except (RewardServerError, ValueError) as error:
-        return [fail(SUBJECT, f"the reward server refuses it: {error}")]
-    return [_said(found[0], index) for index in range(len(found[0].rewards))]
+    asyncio.run(reward([row["prompt"]] * size, [completion(row)] * size, **columns))
+    return found[0]
 
 
 def require(ready: Ready) -> None:
     """Score a golden item on the first rank, before a run is started.
 
     Raises:
-        RunFileError: a reward has no score for it.
+        NotReadyError: a reward has no score for it, for a reason that may pass.
+        RunFileError: a reward has no score for it, and will have none.
     """
-    failed = [found.text for found in scored(ready) if found.level == "fail"] if is_first_rank() else []
-    if failed:
-        raise RunFileError(f"the run's rewards do not answer a {SUBJECT}: {' '.join(failed)}")
+    if not is_first_rank():
+        return
+    try:
+        step = asked(ready)
+    except (RewardServerError, ValueError) as error:
+        raise RunFileError(f"the reward server refuses a {SUBJECT}: {error}") from error
+    found = [_said(step, index) for index in range(len(step.rewards))]
+    if failed := [one.text for one in found if one.level == "fail"]:
+        statuses = {score.status for served in step.rewards for score in served.scores if not score.ok}
+        kind = NotReadyError if statuses <= PASSING else RunFileError
+        raise kind(f"the run's rewards do not answer a {SUBJECT}: {' '.join(failed)}")
 
 
 def completion(row: dict[str, Any]) -> Any:
@@ -82,3 +102,5 @@ ADVICE = {
     "judge_transport": "The judge server or its provider does not answer; start it, or see its log.",
 }
 """What helps against a failure, by its status."""
+PASSING = {"timeout", "worker_lost", "overloaded", "judge_quota", "judge_transport"}
+"""Failures of a server that is not ready yet, or too busy, e.g. while its models are loaded."""

@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from long_work import json_file, written_whole
+
 TEXTS = ("group_id", "prompt", "completion", "status", "error")
 WHOLE = ("step", "slot", "completion_tokens")
 
@@ -22,7 +24,7 @@ class Ledger:
         (folder / "rollouts").mkdir(parents=True, exist_ok=True)
 
     def manifest(self, manifest: Mapping[str, Any]) -> None:
-        write_whole(self.folder / "manifest.json", json.dumps(_plain(manifest), indent=2, ensure_ascii=False) + "\n")
+        json_file.write(self.folder / "manifest.json", _plain(manifest))
 
     def step(self, record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], columns: Iterable[str] = ()) -> None:
         """Append one step: its completions first, so that a line's rollouts are always there.
@@ -42,7 +44,7 @@ class Ledger:
         for name in ("metrics.jsonl", "evaluations.jsonl"):
             if (self.folder / name).exists():
                 kept = [line for line in lines(self.folder / name) if line["step"] <= step]
-                write_whole(self.folder / name, "".join(_line(line) for line in kept))
+                written_whole.text(self.folder / name, "".join(_line(line) for line in kept))
         for file in self.folder.glob("rollouts/step_*.parquet"):
             if int(file.stem.removeprefix("step_")) > step:
                 file.unlink()
@@ -109,13 +111,3 @@ def _type(column: str) -> pa.DataType:
     if column in TEXTS or column.startswith("version/"):
         return pa.string()
     return pa.int64() if column in WHOLE else pa.float64()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file by one with this text; who is killed in between leaves the old one."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)

@@ -1,6 +1,5 @@
 """Policies that come as GGUF, kept as safetensors in the user's cache: converted once, whole or not at all."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -10,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+
+from long_work import content_digest
 
 MARK = "complete.json"
 """Names every file of an entry with its size; an entry whose files differ from it is built again."""
@@ -81,8 +82,7 @@ def packaged_gguf(package: str, folder: Path) -> Path:
 
 def content_name(file: Path) -> str:
     """Return a name of the file's content, so that a replaced file is converted again."""
-    with file.open("rb") as stream:
-        return f"gguf-{hashlib.file_digest(stream, 'sha256').hexdigest()[:24]}"
+    return f"gguf-{content_digest.of(file)[:24]}"
 
 
 def _seal(made: Path) -> None:

@@ -14,11 +14,12 @@ from grpo_trainer.finding import Finding, warn
 from grpo_trainer.imputation.refusal import refusal
 from grpo_trainer.ledger import holds_a_run
 from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer.run_file import NotReadyError, RunFileError
 from grpo_trainer.run_place import nearest, sentence
 from grpo_trainer.run_size import REAL
 from guerdon.client import RewardClient, RewardServerError
 from guerdon.messages import RewardInfo
+from long_work.command_error import CommandError
 
 Rows = list[dict[str, Any]]
 
@@ -50,7 +51,7 @@ def load_rows(config: RunConfig) -> tuple[Rows, Rows]:
     datasets = import_module("grpo_trainer.datasets")
     try:
         train, validation = datasets.load(config.dataset.name, **config.dataset.settings)
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, CommandError) as error:
         raise RunFileError(f"[dataset] {config.dataset.name}: {error}.") from error
     if not train:
         raise RunFileError(f"[dataset] {config.dataset.name} has no training rows with these settings.")
@@ -61,14 +62,15 @@ def served_rewards(config: RunConfig) -> dict[str, RewardInfo]:
     """Return what the server says about each reward of the run.
 
     Raises:
-        RunFileError: it cannot be reached, or does not serve one of them.
+        NotReadyError: it cannot be reached.
+        RunFileError: it does not serve one of them.
     """
     url = config.services.reward_url
     try:
         with RewardClient(url, token(config)) as client:
             served = {info.name: info for info in client.rewards()}
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise RunFileError(
+        raise NotReadyError(
             f"no reward server answers at {url} ({error or type(error).__name__}). Start one with `guerdon up`, or "
             "name another with --reward-url."
         ) from error

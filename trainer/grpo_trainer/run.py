@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from accelerate.utils import broadcast_object_list
+from transformers import PreTrainedTokenizerBase
+from trl.trainer.grpo_config import GRPOConfig
 
 from grpo_trainer import checkpoints, manifest, model_cache, policy, quiet, report, rollout, run_parts, saving
 from grpo_trainer.completion_positions import only_completions
@@ -30,25 +32,14 @@ def run(ready: Ready, stop: StopSignal) -> int:
     args = run_parts.grpo_config(ready)
     out, attempt = run_parts.agreed(ready, args)
     with LiveView(f"guerdon train {ready.name}", shown=args.process_index == 0) as view:
-        once = f"; its GGUF file is converted once, into {model_cache.root()}"
-        view.say(f"loading {ready.config.policy.model}{once if policy.is_gguf(ready.config.policy.model) else ''}")
-        with args.main_process_first(desc="policy"):  # one rank converts a GGUF file, the others find it converted
-            model, tokenizer = run_parts.load_policy(ready)
-        prompt_tokens = run_parts.require_room_for_prompts(ready, args, model, tokenizer)
-        fingerprint = policy.fingerprint(model)
-        reward = run_parts.remote_reward(ready, args, attempt)
-        trainer = run_parts.make_trainer(ready, args, model, tokenizer, reward)
+        trainer, tokenizer, facts = prepared(ready, args, attempt, view)
         run_parts.require_disk_space(ready, trainer, out)
-        ledger, checkpoint = Ledger(out), None
+        view.say(f"{facts['policy']['trained_parameters']:,} trained weights; writing to {out}")
+        ledger = Ledger(out)
         watch = watched(trainer, ready, ledger, view, stop)
-        if ready.resume:
-            checkpoint = resumed(trainer, watch, ledger)
-        facts = manifest.of(ready, trainer, attempt, fingerprint)
+        checkpoint = resumed(trainer, watch, ledger) if ready.resume else None
         if trainer.is_world_process_zero():
             ledger.manifest(facts)
-        for line in run_parts.announced(ready, args, prompt_tokens):
-            view.say(line)
-        view.say(f"{facts['policy']['trained_parameters']:,} trained weights; writing to {out}")
         began = saving.beginning(trainer, tokenizer, ready)
         status = train(trainer, watch, stop, checkpoint)
         wrong = saving.save(trainer, tokenizer, ready, out, began)
@@ -60,6 +51,24 @@ def run(ready: Ready, stop: StopSignal) -> int:
         report.write(out)
         print(report.summary(out))
     return status
+
+
+def prepared(
+    ready: Ready, args: GRPOConfig, attempt: str, view: LiveView
+) -> tuple[PolicyTrainer, PreTrainedTokenizerBase, dict[str, Any]]:
+    """Load the policy and say what the run will do with it; return trainer, tokenizer and the run's manifest."""
+    model_name = ready.config.policy.model
+    once = f"; its GGUF file is converted once, into {model_cache.root()}" if policy.is_gguf(model_name) else ""
+    view.say(f"loading {model_name}{once}")
+    with args.main_process_first(desc="policy"):  # one rank converts a GGUF file, the others find it converted
+        model, tokenizer = run_parts.load_policy(ready)
+    prompt_tokens = run_parts.require_room_for_prompts(ready, args, model, tokenizer)
+    for line in run_parts.announced(ready, args, prompt_tokens):
+        view.say(line)
+    fingerprint = policy.fingerprint(model)  # before an adapter is put around it
+    reward = run_parts.remote_reward(ready, args, attempt)
+    trainer = run_parts.make_trainer(ready, args, model, tokenizer, reward)
+    return trainer, tokenizer, manifest.of(ready, trainer, attempt, fingerprint)
 
 
 def resumed(trainer: PolicyTrainer, watch: StepWatch, ledger: Ledger) -> str | None:

@@ -13,14 +13,19 @@ from grpo_trainer import run_problems, run_size
 from grpo_trainer.run_config import RunConfig
 from grpo_trainer.run_place import Place, line_of, nearest, sentence, shown
 from grpo_trainer.run_size import SizeError, Table
+from long_work.command_error import CommandError
 
 SHIPPED = files("grpo_trainer") / "runs"
 
 Problem = tuple[Place, str]
 
 
-class RunFileError(Exception):
+class RunFileError(CommandError):
     """The run cannot start as it is described; the message is for the person who wrote the file."""
+
+
+class NotReadyError(RunFileError):
+    """What the run needs does not answer now; as it is described, it may start later."""
 
 
 @dataclass(frozen=True)

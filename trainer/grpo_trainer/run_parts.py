@@ -79,10 +79,11 @@ def require_room_for_prompts(
 
 
 def announced(ready: Ready, args: GRPOConfig, prompt_tokens: float) -> list[str]:
-    """Return what a run says before it begins, a line each: its effective settings, and what it will ask for."""
+    """Return what a run says before it begins, a line each: its settings but for the defaults, and its work."""
     work = expected_work.work(args, *map(len, ready.rows))
     asked = expected_work.of_calls(ready.config, args, work, prompt_tokens)
-    return [f"settings: {'; '.join(effective(ready.config))}", *(f"{one.subject}: {one.text}" for one in asked)]
+    settings = "; ".join(effective(ready.config, defaults=False))
+    return [f"settings: {settings}", *(f"{one.subject}: {one.text}" for one in asked)]
 
 
 def require_disk_space(ready: Ready, trainer: PolicyTrainer, out: Path) -> None:

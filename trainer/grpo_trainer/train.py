@@ -4,12 +4,17 @@ import sys
 
 from grpo_trainer import golden_item, preflight, quiet, run_file
 from grpo_trainer.arguments import overrides, parsed
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer.run_file import NotReadyError, RunFileError
 from grpo_trainer.stop_signal import StopSignal
+from long_work.command_error import CommandError
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; return its exit status: 2 when the run cannot start as described, 1 when it fails later."""
+    """Run the command; return its exit status.
+
+    2 when the run cannot start as it is described, 1 when it fails later or what it needs does not answer: the same
+    command may then succeed.
+    """
     arguments = parsed(argv)
     try:
         with StopSignal() as stop:
@@ -30,9 +35,9 @@ def main(argv: list[str]) -> int:
             from grpo_trainer.run import run  # torch and TRL, only once the run is known to be able to start
 
             return run(ready, stop)
-    except RunFileError as error:
+    except CommandError as error:
         print(f"guerdon train: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, RunFileError) and not isinstance(error, NotReadyError) else 1
     except ModuleNotFoundError as error:
         print(f"guerdon train needs {error.name!r}: pip install 'guerdon[trainer]'", file=sys.stderr)
         return 1

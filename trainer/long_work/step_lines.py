@@ -14,10 +14,10 @@ class StepLines(TrainerCallback):
     """Lines on stderr, of the first rank only."""
 
     def __init__(self, name: str) -> None:
-        self._name, self._started = name, time.monotonic()
+        self._name, self._started, self._before = name, time.monotonic(), 0
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._started = time.monotonic()
+        self._started, self._before = time.monotonic(), state.global_step
 
     def on_log(
         self,
@@ -29,6 +29,7 @@ class StepLines(TrainerCallback):
     ) -> None:
         if not state.is_world_process_zero or logs is None or "loss" not in logs or not state.global_step:
             return
-        left = (time.monotonic() - self._started) / state.global_step * (state.max_steps - state.global_step)
+        each = (time.monotonic() - self._started) / max(1, state.global_step - self._before)
+        left = each * (state.max_steps - state.global_step)
         said = f"step {state.global_step}/{state.max_steps}, loss {float(logs['loss']):.3f}, about {left:.0f} s left"
         print(f"{self._name}: {said}", file=sys.stderr, flush=True)

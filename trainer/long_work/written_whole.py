@@ -34,9 +34,8 @@ def folder(place: Path) -> Iterator[Path]:
     Raises:
         CommandError: there is something in `place`, or nothing can be written beside it.
     """
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise CommandError(f"{place} is not empty; choose another --out, or delete it")
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    must_be_free(place)
+    part = place.absolute().with_name(f".{place.absolute().name}.{os.getpid()}.part")  # "." has no name
     try:
         part.mkdir(parents=True)
     except OSError as error:
@@ -46,6 +45,16 @@ def folder(place: Path) -> Iterator[Path]:
         _take_the_name(part, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def must_be_free(place: Path) -> None:
+    """Check that a folder could take this name, which is better known before hours of work than after them.
+
+    Raises:
+        CommandError: there is something in it, or it is none.
+    """
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise CommandError(f"{place} is not empty; choose another --out, or delete it")
 
 
 def _take_the_name(part: Path, place: Path) -> None:

@@ -10,11 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from guerdon.judge_messages import Comparison, Criterion, Grade, OrderVerdict, Verdict
-from model_evaluation import grading, judge_options, prompts, results_folder, row_file
+from long_work import json_file, written_whole
+from long_work.exit_status import INCOMPLETE
+from model_evaluation import grading, judge_options, prompts, row_file
 from model_evaluation.answers.completion import visible
 from model_evaluation.content_key import content_key
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.exit_status import INCOMPLETE
 from model_evaluation.journal import Journal
 from model_evaluation.judge import Judge, budget
 from model_evaluation.judging import compared, orders
@@ -60,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
         "usage": usage,
         "packages": manifest.packages(),
     }
-    results_folder.write_json(options.out / "audit.json", report)
-    results_folder.write(options.out / "audit.html", page.render("audit.html", r=report, rows=figures(agreement)))
+    json_file.write(options.out / "audit.json", report)
+    written_whole.text(options.out / "audit.html", page.render("audit.html", r=report, rows=figures(agreement)))
     show(report, figures(agreement), Console(highlight=False))
     print(f"\n{(options.out / 'audit.html').resolve()}")
     return 0 if agreement.unjudged == 0 else INCOMPLETE

@@ -1,14 +1,17 @@
 """`guerdon compare`: the same prompts to several models, their answers to a judge, and an honest report."""
 
 import argparse
-import hashlib
 import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from model_evaluation import judge_options, results_folder
+from long_work import content_digest, exit_status, json_file, written_whole
+from long_work.exit_status import INCOMPLETE
+from long_work.whole_number import natural
+from model_evaluation import judge_options, results_folder, sampling_options
 from model_evaluation import prompts as prompt_source
 from model_evaluation.answers import contestant
 from model_evaluation.answers.checkpoint import located
@@ -16,8 +19,6 @@ from model_evaluation.answers.contestant import Contestant
 from model_evaluation.answers.sampling import Sampling
 from model_evaluation.content_key import content_key
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.exit_status import INCOMPLETE
-from model_evaluation.judge_options import positive
 from model_evaluation.prompts import Prompt
 
 VERDICTS = "verdicts.jsonl"
@@ -37,8 +38,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="[NAME=]ID",
-        help="a hub id, a directory (a model, an adapter, a run of guerdon train), a GGUF file, package:NAME, or "
-        "endpoint:URL#MODEL[,key_env=VARIABLE]; give two or more",
+        help=f"{sampling_options.MODEL}; give two or more",
     )
     options.add_argument(
         "--outputs",
@@ -47,35 +47,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="[NAME=]FILE",
         help="in a model's place: its answers in the form of AlpacaEval's model_outputs.json",
     )
-    options.add_argument(
-        "--prompts",
-        metavar="FILE|dataset:NAME[:SPLIT]",
-        help="JSONL, JSON, CSV or Parquet of strings or messages, or a Hugging Face dataset",
-    )
-    options.add_argument(
-        "--column",
-        help="the column of the prompts (default: prompt, messages, instruction, question or MT-Bench's turns)",
-    )
-    options.add_argument("--reference-column", metavar="COLUMN", help="a column of good answers to show the judge")
-    options.add_argument("--num", type=positive, default=50, help="prompts, drawn with the seed (default 50)")
-    options.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results are kept")
-    sampling = options.add_argument_group("sampling, the same for every model")
-    sampling.add_argument("--seed", type=whole, default=42, help="of prompts, sampling and statistics (default 42)")
-    sampling.add_argument("--temperature", type=judge_options.amount, default=0.7, help="0 is greedy (default 0.7)")
-    sampling.add_argument("--top-p", type=share, default=0.9, help="of nucleus sampling (default 0.9)")
-    sampling.add_argument("--max-tokens", type=positive, default=1024, help="of an answer (default 1024)")
-    sampling.add_argument(
-        "--stop", action="append", default=[], metavar="TEXT", help="ends an answer; \\n is a newline"
-    )
-    sampling.add_argument(
-        "--prompt-format",
-        choices=("chat", "plain"),
-        default="chat",
-        help="chat: through the model's chat template; plain: as text that the model continues (default chat)",
-    )
-    sampling.add_argument(
-        "--batch-size", type=positive, default=8, help="prompts at a time, of local models (default 8)"
-    )
+    sampling_options.add_prompts(options, required=False, reference="a column of good answers to show the judge")
+    sampling_options.add_sampling(options, temperature=0.7, top_p=0.9, max_tokens=1024, batch=8)
     judge_options.add(options)
     options.add_argument(
         "--criteria",
@@ -85,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--tags", type=tags, default=(), help="count the answers that keep these, e.g. think,score")
     options.add_argument(
-        "--show-samples", type=whole, default=5, metavar="N", help="samples unfolded on the page (default 5)"
+        "--show-samples", type=natural, default=5, metavar="N", help="samples unfolded on the page (default 5)"
     )
     options.add_argument("--dry-run", action="store_true", help="say what it would ask and cost, and ask nothing")
     return options
@@ -94,20 +67,19 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status."""
     options = parser().parse_args(argv)
-    try:
-        contestants, prompts = what(options)
-        with results_folder.opened(options.out), judge_options.server(options) as url:
-            return run(options, contestants, prompts, url)
-    except EvaluationError as error:
-        print(f"guerdon compare: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        print(f"guerdon compare needs {error.name!r}: pip install 'guerdon[evaluation,trainer]'", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        again = shlex.join(["guerdon", "compare", *argv])
-        print(f"\nguerdon compare: stopped; what there is lies in {options.out}. To go on: {again}", file=sys.stderr)
-        return 130
+    stopped = results_folder.stopped(options.out, "compare", argv)
+    return exit_status.of("guerdon compare", partial(run, options), "evaluation,trainer", stopped)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare; return the exit status.
+
+    Raises:
+        EvaluationError: it cannot be done as asked.
+    """
+    contestants, prompts = what(options)
+    with results_folder.opened(options.out), judge_options.server(options) as url:
+        return compared(options, contestants, prompts, url)
 
 
 def what(options: argparse.Namespace) -> tuple[list[Contestant], list[Prompt]]:
@@ -131,7 +103,9 @@ def what(options: argparse.Namespace) -> tuple[list[Contestant], list[Prompt]]:
     return contestants, prompt_source.sampled(_common(files), options.num, options.seed, " and ".join(files))
 
 
-def run(options: argparse.Namespace, contestants: Sequence[Contestant], prompts: Sequence[Prompt], url: str) -> int:
+def compared(
+    options: argparse.Namespace, contestants: Sequence[Contestant], prompts: Sequence[Prompt], url: str
+) -> int:
     """Generate, judge, report; return the exit status."""
     # Statistics and charts only now: --help and mistakes are answered without them.
     from rich.console import Console
@@ -144,14 +118,7 @@ def run(options: argparse.Namespace, contestants: Sequence[Contestant], prompts:
     info = judge_options.asked(options, url)
     if info.warning:
         print(f"! The judge {info.name}: {info.warning}", file=sys.stderr)
-    sampling = Sampling(
-        seed=options.seed,
-        temperature=options.temperature,
-        top_p=options.top_p,
-        max_tokens=options.max_tokens,
-        stop=tuple(text.replace("\\n", "\n") for text in options.stop),
-        prompt_format=options.prompt_format,
-    )
+    sampling = sampling_options.sampling(options)
     asked = judge_options.judge(options, url, info, _run_name(contestants, prompts, sampling, options))
     if options.dry_run:
         kept = [generation.kept(one, prompts, sampling, options.out) for one in contestants]
@@ -165,27 +132,13 @@ def run(options: argparse.Namespace, contestants: Sequence[Contestant], prompts:
     setting = comparison_report.Setting(source, prompts, sampling, info, asked.run, options.criteria, options.tags)
     budget = judge.budget(asked)
     report = comparison_report.report(setting, answers, games, budget)
-    results_folder.write_json(options.out / "report.json", report)
-    results_folder.write(options.out / "report.html", page.comparison(report, options.show_samples))
+    json_file.write(options.out / "report.json", report)
+    written_whole.text(options.out / "report.html", page.comparison(report, options.show_samples))
     terminal.show(report, Console(highlight=False))
     if cut_off := spending.presumed(budget):
         print(cut_off)
     print(f"\n{(options.out / 'report.html').resolve()}")
     return 0 if all(game.outcome.winner for game in games) else INCOMPLETE
-
-
-def whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("a whole number from 0 on")
-    return number
-
-
-def share(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 1:
-        raise argparse.ArgumentTypeError("above 0, and 1 at most")
-    return number
 
 
 def tags(text: str) -> tuple[str, ...]:
@@ -226,5 +179,5 @@ def _source(one: Contestant) -> list[str]:
     path = Path(one.source).expanduser()
     if one.kind == "endpoint" or not path.exists():
         return [one.source]
-    written = [hashlib.sha256(path.read_bytes()).hexdigest()] if one.kind == "outputs" else []
+    written = [content_digest.of(path)] if one.kind == "outputs" else []
     return [str(path.resolve()), *written]

@@ -2,14 +2,14 @@
 
 import argparse
 import os
-import shlex
-import sys
 from collections.abc import Sequence
+from functools import partial
 
+from long_work import exit_status, json_file, written_whole
+from long_work.exit_status import INCOMPLETE
+from long_work.whole_number import positive
 from model_evaluation import judge_options, results_folder, sampling_options
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.exit_status import INCOMPLETE
-from model_evaluation.judge_options import positive
 from model_evaluation.prompts import Prompt
 from model_evaluation.variety.arm import Arm, arms
 
@@ -46,20 +46,19 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status."""
     options = parser().parse_args(argv)
-    try:
-        found, prompts = what(options)
-        with results_folder.opened(options.out):
-            return run(options, found, prompts)
-    except EvaluationError as error:
-        print(f"guerdon diversity: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        print(f"guerdon diversity needs {error.name!r}: pip install 'guerdon[evaluation,reward]'", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        again = shlex.join(["guerdon", "diversity", *argv])
-        print(f"\nguerdon diversity: stopped; what there is lies in {options.out}. To go on: {again}", file=sys.stderr)
-        return 130
+    stopped = results_folder.stopped(options.out, "diversity", argv)
+    return exit_status.of("guerdon diversity", partial(run, options), "evaluation,reward", stopped)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure how varied the arms are; return the exit status.
+
+    Raises:
+        EvaluationError: it cannot be done as asked.
+    """
+    found, prompts = what(options)
+    with results_folder.opened(options.out):
+        return measured(options, found, prompts)
 
 
 def what(options: argparse.Namespace) -> tuple[list[Arm], list[Prompt]]:
@@ -80,7 +79,7 @@ def what(options: argparse.Namespace) -> tuple[list[Arm], list[Prompt]]:
     return found, sampling_options.prompts(options)
 
 
-def run(options: argparse.Namespace, found: Sequence[Arm], prompts: Sequence[Prompt]) -> int:
+def measured(options: argparse.Namespace, found: Sequence[Arm], prompts: Sequence[Prompt]) -> int:
     """Draw, score, measure, report; return the exit status."""
     # Statistics, charts and the encoder only now: --help and mistakes are answered without them.
     from rich.console import Console
@@ -113,8 +112,8 @@ def run(options: argparse.Namespace, found: Sequence[Arm], prompts: Sequence[Pro
         vocabulary=options.vocabulary,
     )
     report = diversity_report.report(setting, drawn)
-    results_folder.write_json(options.out / "diversity.json", report)
-    results_folder.write(options.out / "diversity.html", page.diversity(report))
+    json_file.write(options.out / "diversity.json", report)
+    written_whole.text(options.out / "diversity.html", page.diversity(report))
     terminal.show_diversity(report, Console(highlight=False))
     print(f"\n{(options.out / 'diversity.html').resolve()}")
     return INCOMPLETE if any(arm["failed"] or arm["unscored"] for arm in report["arms"]) else 0

@@ -12,11 +12,13 @@ from rich.table import Table
 
 from guerdon.judge_client import AsyncJudgeClient
 from guerdon.judge_messages import Criterion, Grade, GradedAnswer, GradeRequest
-from model_evaluation import judge_options, prompts, results_folder, row_file
+from long_work import json_file
+from long_work.exit_status import INCOMPLETE
+from model_evaluation import judge_options, prompts, row_file
 from model_evaluation.content_key import content_key
-from model_evaluation.exit_status import INCOMPLETE
 from model_evaluation.journal import Journal
-from model_evaluation.judge import DEADLINE_S, Judge, answered, budget
+from model_evaluation.judge import Judge, budget
+from model_evaluation.questions import DEADLINE_S, answered
 from model_evaluation.report import manifest
 from model_evaluation.report.figure import money, number
 from model_evaluation.spending import spending
@@ -37,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
         grades, calls = graded(judge, answers, options.criterion, options.samples, options.out)
         summary = summarised(judge, grades) | {"usage": spending(budget(judge), calls)}
     rows = [one.model_dump(exclude_none=True) | _told(grade) for one, grade in zip(answers, grades, strict=True)]
-    results_folder.write_lines(options.out / "grades.jsonl", rows)
-    results_folder.write_json(options.out / "summary.json", summary)
+    json_file.write_rows(options.out / "grades.jsonl", rows)
+    json_file.write(options.out / "summary.json", summary)
     show(summary, Console(highlight=False))
     print(f"\n{(options.out / 'grades.jsonl').resolve()}")
     return 0 if all(grade.score is not None for grade in grades) else INCOMPLETE

@@ -2,16 +2,17 @@
 
 import argparse
 import re
-import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from guerdon.judge_messages import MAX_SAMPLES, Criterion
+from long_work import exit_status
+from long_work.exit_status import INCOMPLETE
 from model_evaluation import judge_options, results_folder
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.exit_status import INCOMPLETE
 
 CRITERION = re.compile(r"(?P<name>[a-z][a-z0-9_]{0,39})(?::(?P<weight>\d+(?:\.\d+)?))?=(?P<description>.+)", re.DOTALL)
 MAX_CRITERIA = 20
@@ -60,22 +61,20 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status."""
     options = parser().parse_args(argv)
-    try:
-        if options.command == "grade":
-            check(options.criterion)
-        with results_folder.opened(options.out):
-            return _chosen(options.command)(options)
-    except EvaluationError as error:
-        print(f"guerdon judge: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        print(f"guerdon judge needs {error.name!r}: pip install 'guerdon[evaluation]'", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(
-            f"\nguerdon judge: stopped; what there is lies in {options.out}. The same command goes on.", file=sys.stderr
-        )
-        return 130
+    stopped = results_folder.stopped(options.out, "judge", argv)
+    return exit_status.of("guerdon judge", partial(run, options), "evaluation", stopped)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Grade or audit; return the exit status.
+
+    Raises:
+        EvaluationError: it cannot be done as asked.
+    """
+    if options.command == "grade":
+        check(options.criterion)
+    with results_folder.opened(options.out):
+        return _chosen(options.command)(options)
 
 
 def _chosen(command: str) -> Callable[[argparse.Namespace], int]:

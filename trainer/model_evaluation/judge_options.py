@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from guerdon.judge_messages import MAX_COST, MAX_TOKENS, Allowance, JudgeInfo
+from long_work.whole_number import positive
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.judge import Judge, found
 from model_evaluation.judge_process import judge_server
@@ -64,13 +65,6 @@ def judge(options: argparse.Namespace, url: str, info: JudgeInfo, run: str) -> J
 
 def token() -> str | None:
     return os.environ.get(TOKEN) or None
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
 
 
 def amount(text: str) -> float:

@@ -8,11 +8,12 @@ from typing import Any
 from guerdon.judge_client import AsyncJudgeClient
 from guerdon.judge_messages import CompareRequest, Comparison, Verdict
 from model_evaluation.answers.completion import Completion, visible
-from model_evaluation.answers.generation import Answers
+from model_evaluation.answers.completions import Answers
 from model_evaluation.content_key import content_key
 from model_evaluation.journal import Journal
-from model_evaluation.judge import DEADLINE_S, Judge, answered
+from model_evaluation.judge import Judge
 from model_evaluation.prompts import Prompt
+from model_evaluation.questions import DEADLINE_S, answered
 from model_evaluation.statistics.outcome import Order, Outcome
 
 RECONCILE = "agree"

@@ -1,15 +1,14 @@
 """`guerdon passk`: how often is one of k completions right?"""
 
 import argparse
-import shlex
-import sys
 from collections.abc import Sequence
 from functools import partial
 
+from long_work import exit_status, json_file, written_whole
+from long_work.exit_status import INCOMPLETE
+from long_work.whole_number import positive
 from model_evaluation import results_folder, sampling_options
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.exit_status import INCOMPLETE
-from model_evaluation.judge_options import positive
 from model_evaluation.prompts import Prompt
 from model_evaluation.variety.arm import Arm, arms
 
@@ -53,20 +52,19 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status."""
     options = parser().parse_args(argv)
-    try:
-        found, prompts = what(options)
-        with results_folder.opened(options.out):
-            return run(options, found, prompts)
-    except EvaluationError as error:
-        print(f"guerdon passk: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        print(f"guerdon passk needs {error.name!r}: pip install 'guerdon[evaluation,trainer]'", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        again = shlex.join(["guerdon", "passk", *argv])
-        print(f"\nguerdon passk: stopped; what there is lies in {options.out}. To go on: {again}", file=sys.stderr)
-        return 130
+    stopped = results_folder.stopped(options.out, "passk", argv)
+    return exit_status.of("guerdon passk", partial(run, options), "evaluation,trainer", stopped)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure pass@k; return the exit status.
+
+    Raises:
+        EvaluationError: it cannot be done as asked.
+    """
+    found, prompts = what(options)
+    with results_folder.opened(options.out):
+        return measured(options, found, prompts)
 
 
 def what(options: argparse.Namespace) -> tuple[list[Arm], list[Prompt]]:
@@ -85,56 +83,30 @@ def what(options: argparse.Namespace) -> tuple[list[Arm], list[Prompt]]:
     return arms(options.model), sampling_options.prompts(options)
 
 
-def run(options: argparse.Namespace, found: Sequence[Arm], prompts: Sequence[Prompt]) -> int:
+def measured(options: argparse.Namespace, found: Sequence[Arm], prompts: Sequence[Prompt]) -> int:
     """Draw, check, report; return the exit status."""
     # Statistics and charts only now: --help and mistakes are answered without them.
     from rich.console import Console
 
     from model_evaluation.answers import generation
-    from model_evaluation.answers.generation import Draws
     from model_evaluation.report import page
-    from model_evaluation.solving import checkers, checking, confinement, passk_report
-    from model_evaluation.variety import completion_quality
+    from model_evaluation.solving import passk_report, rule
 
-    drawing = sampling_options.sampling(options)
-    check: checkers.Checker | None = None
-    if options.check == "exact":
-        check = checkers.exact(prompts)
-    elif options.check == "regex":
-        check = checkers.regex(prompts, options.pattern)
-    elif options.check == "tests":
-        limits = confinement.Limits(options.test_timeout, options.test_memory)
-        place = confinement.chosen(options.isolation, limits, options.image)
-        check = checkers.tests(prompts, place, continues=options.continues)
-    infos = completion_quality.served([options.reward], options.reward_url) if options.check == "reward" else {}
+    sampling = sampling_options.sampling(options)
+    right = rule.of(options, prompts)
     models = [(arm.name, seed, one) for arm in found for seed, one in arm.models.items()]
-    make = partial(
-        generation.draws,
-        prompts=prompts,
-        sampling=drawing,
-        number=options.samples,
-        out=options.out,
-        batch=options.batch_size,
-    )
-    draws: list[Draws] = [make(one) for _, _, one in models]
-    if check is not None:
-        tables = checking.checked(check, prompts, draws, options.out)
-        how = {"check": options.check, "rule": list(check.identity)}
-    else:
-        scores = completion_quality.scored(infos, options.reward_url, prompts, draws, options.out)[options.reward]
-        tables = [
-            [[checkers.at_least(one, options.threshold) for one in row] for row in of_model] for of_model in scores
-        ]
-        version = infos[options.reward].version
-        how = {"check": "reward", "reward": options.reward, "version": version, "threshold": options.threshold}
-    setting = passk_report.Setting(options.prompts, prompts, drawing, options.samples, options.k, how)
+    draws = [
+        generation.draws(one, prompts, sampling, options.samples, options.out, options.batch_size)
+        for _, _, one in models
+    ]
+    setting = passk_report.Setting(options.prompts, prompts, sampling, options.samples, options.k, right.how)
     solved = [
         passk_report.Solved(arm, seed, made, table)
-        for (arm, seed, _), made, table in zip(models, draws, tables, strict=True)
+        for (arm, seed, _), made, table in zip(models, draws, right.verdicts(draws), strict=True)
     ]
     report = passk_report.report(setting, solved)
-    results_folder.write_json(options.out / "passk.json", report)
-    results_folder.write(options.out / "passk.html", page.passk(report))
+    json_file.write(options.out / "passk.json", report)
+    written_whole.text(options.out / "passk.html", page.passk(report))
     passk_report.show(report, Console(highlight=False))
     print(f"\n{(options.out / 'passk.html').resolve()}")
     return INCOMPLETE if any(arm["unknown"] for arm in report["arms"]) else 0

@@ -1,14 +1,13 @@
-"""The directory of an evaluation's results: one command at a time writes there, and files appear whole."""
+"""The directory of an evaluation's results: one command at a time writes there."""
 
 import fcntl
-import json
-import os
+import shlex
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from model_evaluation.evaluation_error import EvaluationError
 
@@ -40,19 +39,9 @@ def opened(folder: Path) -> Iterator[Path]:
                 signal.signal(number, handler)
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file by one with this text, whole or not at all."""
-    scratch = path.with_suffix(f"{path.suffix}.new")
-    scratch.write_text(text, encoding="utf-8", errors="backslashreplace")
-    os.replace(scratch, path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    write(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-
-
-def write_lines(path: Path, rows: Iterable[Any]) -> None:
-    write(path, "".join(f"{json.dumps(row, ensure_ascii=False, allow_nan=False)}\n" for row in rows))
+def stopped(out: Path, command: str, argv: Sequence[str]) -> str:
+    """Return what an interruption leaves, and how to go on."""
+    return f"what there is lies in {out}. To go on: {shlex.join(['guerdon', command, *argv])}"
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:

@@ -1,48 +1,74 @@
-"""The options of commands that draw several completions of every prompt: from whom, of what, and how."""
+"""The options of commands that ask models: whom, what, and how their answers are sampled."""
 
 import argparse
 from pathlib import Path
 
+from long_work.whole_number import natural, positive
 from model_evaluation import judge_options
 from model_evaluation import prompts as prompt_source
 from model_evaluation.answers.sampling import Sampling
-from model_evaluation.compare import share, whole
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.judge_options import positive
 from model_evaluation.prompts import Prompt
 
 REWARD_URL = "http://127.0.0.1:8000"
+MODEL = (
+    "a hub id, a directory (a model, an adapter, a run of guerdon train), a GGUF file, package:NAME, or "
+    "endpoint:URL#MODEL[,key_env=VARIABLE]"
+)
 
 
 def add(options: argparse.ArgumentParser, *, samples: int, reference: str) -> None:
-    """Add them; `reference` says what the reference column is for."""
+    """Add those of a command that draws several completions of every prompt.
+
+    Args:
+        samples: completions of a prompt, by default.
+        reference: what the reference column is for.
+    """
     options.add_argument(
         "--model",
         action="append",
         default=[],
         metavar="[ARM[@SEED]=]ID",
-        help="a hub id, a directory (a model, an adapter, a run of guerdon train), a GGUF file, package:NAME, or "
-        "endpoint:URL#MODEL[,key_env=VARIABLE]; repeat it for more arms, and for more seeds of an arm",
+        help=f"{MODEL}; repeat it for more arms, and for more seeds of an arm",
     )
-    options.add_argument(
-        "--prompts",
-        required=True,
-        metavar="FILE|dataset:NAME[:SPLIT]",
-        help="JSONL, JSON, CSV or Parquet, or a Hugging Face dataset",
-    )
-    options.add_argument("--column", help="the column of the prompts (default: prompt, messages, instruction, …)")
+    add_prompts(options, required=True, reference=reference)
     options.add_argument(
         "--template", metavar="TEXT", help="the prompt's text in the place of a column, with {COLUMN} where one goes in"
     )
+    options.add_argument("--samples", type=positive, default=samples, help=f"of each prompt (default {samples})")
+    add_sampling(options, temperature=1.0, top_p=1.0, max_tokens=256, batch=32)
+
+
+def add_prompts(options: argparse.ArgumentParser, *, required: bool, reference: str) -> None:
+    """Add what is asked, and where the results go; `reference` says what the reference column is for."""
+    options.add_argument(
+        "--prompts",
+        required=required,
+        metavar="FILE|dataset:NAME[:SPLIT]",
+        help="JSONL, JSON, CSV or Parquet of strings or messages, or a Hugging Face dataset",
+    )
+    options.add_argument(
+        "--column",
+        help="the column of the prompts (default: prompt, messages, instruction, question or MT-Bench's turns)",
+    )
     options.add_argument("--reference-column", metavar="COLUMN", help=reference)
     options.add_argument("--num", type=positive, default=50, help="prompts, drawn with the seed (default 50)")
-    options.add_argument("--samples", type=positive, default=samples, help=f"of each prompt (default {samples})")
     options.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results are kept")
+
+
+def add_sampling(
+    options: argparse.ArgumentParser, *, temperature: float, top_p: float, max_tokens: int, batch: int
+) -> None:
+    """Add how completions are drawn, with these defaults."""
     sampling = options.add_argument_group("sampling, the same for every model")
-    sampling.add_argument("--seed", type=whole, default=42, help="of prompts, draws and statistics (default 42)")
-    sampling.add_argument("--temperature", type=judge_options.amount, default=1.0, help="(default 1.0)")
-    sampling.add_argument("--top-p", type=share, default=1.0, help="of nucleus sampling (default 1.0: everything)")
-    sampling.add_argument("--max-tokens", type=positive, default=256, help="of a completion (default 256)")
+    sampling.add_argument("--seed", type=natural, default=42, help="of prompts, sampling and statistics (default 42)")
+    sampling.add_argument(
+        "--temperature", type=judge_options.amount, default=temperature, help=f"0 is greedy (default {temperature})"
+    )
+    sampling.add_argument("--top-p", type=share, default=top_p, help=f"of nucleus sampling (default {top_p})")
+    sampling.add_argument(
+        "--max-tokens", type=positive, default=max_tokens, help=f"of a completion (default {max_tokens})"
+    )
     sampling.add_argument(
         "--stop", action="append", default=[], metavar="TEXT", help="ends a completion; \\n is a newline"
     )
@@ -52,7 +78,9 @@ def add(options: argparse.ArgumentParser, *, samples: int, reference: str) -> No
         default="chat",
         help="chat: through the model's chat template; plain: as text that the model continues (default chat)",
     )
-    sampling.add_argument("--batch-size", type=positive, default=32, help="prompts at a time (default 32)")
+    sampling.add_argument(
+        "--batch-size", type=positive, default=batch, help=f"prompts at a time, of local models (default {batch})"
+    )
 
 
 def sampling(options: argparse.Namespace) -> Sampling:
@@ -98,3 +126,10 @@ def filled(source: str, template: str, reference: str | None) -> list[Prompt]:
         prompt = prompt_source.parsed(text, where, None if reference is None else str(shown[reference]))
         made.setdefault(prompt.id, prompt)
     return list(made.values())
+
+
+def share(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError("above 0, and 1 at most")
+    return number

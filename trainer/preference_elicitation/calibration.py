@@ -1,9 +1,10 @@
 """Whether predicted preferences come true as often as they say: the predictor of the reward, on collected prompts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from guerdon.messages import Item, Score
+from preference_elicitation.elicitation_error import ElicitationError
 from preference_elicitation.reward_scores import Rewards
 from reward_server.rewards.models.dialogue import in_persona
 from reward_server.rewards.models.item_pairs import drawn
@@ -23,31 +24,48 @@ class Prediction(NamedTuple):
     label: bool
 
 
-def predictions(rows: Sequence[Mapping[str, Any]], rewards: Rewards, said: Callable[[int], None]) -> list[Prediction]:
-    """Return what is predicted of each row's pairs from its transcript, and what its persona prefers.
+class Predictor:
+    """The predictor of a served information_gain, and the labeller that says what its personas prefer."""
 
-    The same pairs, labels and prompts as in information_gain. A pair without a label is left out, as there; so is a
-    row whose scores failed.
+    def __init__(self, rewards: Rewards) -> None:
+        """Read the server's texts.
 
-    Raises:
-        ValueError: the server's files of items and personas cannot be read here.
-    """
-    items = read_texts(rewards.settings["items"])
-    people = read_texts(rewards.settings["personas"])
-    predictor = str(rewards.settings["preference"])
-    labeller = str(rewards.settings["labeller"] or predictor)
-    found: list[Prediction] = []
-    for row in rows:
-        pairs = drawn(list(items.texts), int(rewards.settings["pairs"]), row["pair_seed"])
-        shown = [[items[name] for name in pair.shown()] for pair in pairs]
-        told: dict[str, Any] = {"transcript": [], "system": in_persona(people[row["persona"]]), "pairs": shown}
-        [label] = rewards.scores(labeller, [Item(completion="", context=told)])
+        Raises:
+            ElicitationError: its files of items and personas cannot be read here.
+        """
+        self._rewards, settings = rewards, rewards.settings
+        try:
+            self._items, self._people = read_texts(settings["items"]), read_texts(settings["personas"])
+        except (KeyError, ValueError) as error:
+            raise ElicitationError(f"--calibrate reads the reward server's own texts: {error}") from None
+        self._name = str(settings["preference"])
+        self._labeller = str(settings["labeller"] or self._name)
+
+    def record(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is predicted of a row's pairs from its transcript, and whether its persona prefers so.
+
+        `predictions` holds a Prediction a pair that has a label: the same pairs, labels and prompts as in
+        information_gain. Where a score failed there is none, and its status is the record's.
+
+        Raises:
+            ElicitationError: the row's persona is none of the server's, or the server is gone.
+        """
+        pairs = drawn(list(self._items.texts), int(self._rewards.settings["pairs"]), row["pair_seed"])
+        shown = [[self._items[name] for name in pair.shown()] for pair in pairs]
+        persona = in_persona(self._person(row["persona"]))
+        told: dict[str, Any] = {"transcript": [], "system": persona, "pairs": shown}
+        [label] = self._rewards.scores(self._labeller, [Item(completion="", context=told)])
         asked = Item(completion="", context={"transcript": row["transcript"], "pairs": shown})
-        [predicted] = rewards.scores(predictor, [asked])
-        if label.ok and predicted.ok:
-            found += _labelled(row["depth"], label, predicted, len(pairs))
-        said(1)
-    return found
+        [predicted] = self._rewards.scores(self._name, [asked])
+        if failed := next((one for one in (label, predicted) if not one.ok), None):
+            return {"status": failed.status, "error": failed.error, "predictions": []}
+        return {"status": "ok", "predictions": _labelled(row["depth"], label, predicted, len(pairs))}
+
+    def _person(self, name: str) -> str:
+        try:
+            return self._people[name]
+        except ValueError as error:
+            raise ElicitationError(f"--calibrate: {error}") from None
 
 
 def summary(found: Sequence[Prediction]) -> dict[str, Any]:

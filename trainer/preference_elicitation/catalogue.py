@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from preference_elicitation.elicitation_error import ElicitationError
+
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "price": ("cheap", "premium"),
     "energy": ("petrol", "hybrid", "electric"),
@@ -90,13 +92,26 @@ def questions() -> tuple[Question, ...]:
 
 @cache
 def scenarios(path: Path | None = None) -> tuple[Scenario, ...]:
-    """Return the scenarios that ship, or those of a file in the same form: tables with the keys persona and text."""
-    entries = _read(path or SCENARIOS)
-    return tuple(Scenario(name, entry["persona"], entry["text"]) for name, entry in entries.items())
+    """Return the scenarios that ship, or those of a file in the same form: tables with the keys persona and text.
+
+    Raises:
+        ElicitationError: the file cannot be read, or a table of it lacks one of them.
+    """
+    try:
+        entries = _read(path or SCENARIOS)
+    except (OSError, ValueError) as error:
+        raise ElicitationError(f"{path} cannot be read: {error}") from None
+    return tuple(_scenario(name, entry, path) for name, entry in entries.items())
 
 
 def attribute(word: str) -> str:
     return next(name for name, words in ATTRIBUTES.items() if word in words)
+
+
+def _scenario(name: str, entry: Any, path: Path | None) -> Scenario:
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("persona", "text")):
+        raise ElicitationError(f"{path}: {name} is no scenario; it is a table with the texts persona and text")
+    return Scenario(name, entry["persona"], entry["text"])
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
-"""What a command of this package cannot do as asked; the message is for the person who asked."""
+"""What a command says instead of a traceback."""
+
+from long_work.command_error import CommandError
 
 
-class ElicitationError(Exception):
-    pass
+class ElicitationError(CommandError):
+    """A model, a server, a file or the settings are not as a command of this package needs them."""

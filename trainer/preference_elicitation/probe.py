@@ -1,28 +1,27 @@
 """`guerdon probe MODEL …`: let saved policies ask their question in each scenario, and have the questions scored."""
 
 import argparse
-import json
 import os
 import shlex
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from guerdon.client import URL, RewardClient
-from guerdon.messages import RewardInfo
-from preference_elicitation import arm, catalogue
-from preference_elicitation.collect import INCOMPLETE, natural, positive
-from preference_elicitation.dialogue import opened, prompt
+from long_work import exit_status, json_file, quiet, written_whole
+from long_work.exit_status import INCOMPLETE
+from long_work.journal import Journal
+from long_work.whole_number import natural, positive
+from preference_elicitation import arm, probe_prompts
 from preference_elicitation.elicitation_error import ElicitationError
 
-ASKED, CALIBRATION, MANIFEST = "asked.jsonl", "calibration.json", "manifest.json"
 SETTINGS = ("split", "limit", "draws", "temperature", "max_tokens", "hub_revision", "reward", "calibrate", "seed")
 """Of the command line: what the numbers depend on, beside arms and prompts."""
 TOKEN_VARIABLE = "GUERDON_REWARD_TOKEN"  # noqa: S105 - the variable's name, not a token
-OTHERS = 5
-"""Personas that a candidate of best-of-N is tried on."""
+NOTHING = "`guerdon probe ARM… --scenarios FILE --out {out}` asks first"
 Row = dict[str, Any]
 
 
@@ -60,118 +59,68 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status."""
     options = parser().parse_args(argv)
-    try:
-        if options.report:
-            return report(options)
-        return probe(options)
-    except (ElicitationError, OSError, ValueError) as error:
-        print(f"guerdon probe: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        again = shlex.join(["guerdon", "probe", *argv])
-        print(f"\nguerdon probe: stopped; to go on: {again}", file=sys.stderr)
-        return 130
+    quiet.before_imports()
+    again = shlex.join(["guerdon", "probe", *argv])
+    run = partial(report if options.report else probe, options)
+    return exit_status.of("guerdon probe", run, "trainer", f"to go on: {again}")
 
 
 def probe(options: argparse.Namespace) -> int:
     """Ask, score, print, and keep it all where there is an --out.
 
     Raises:
-        ElicitationError: it cannot be done as asked, or a server is gone.
+        CommandError: it cannot be done as asked, --out holds answers that were made otherwise, or a server is gone.
     """
     arms = arm.all_of(options.arms)
     if not arms or options.scenarios is None:
         raise ElicitationError("name an arm at least, and --scenarios FILE")
-    rows = prompts(options.scenarios, options.split, options.limit, options.seed)
+    rows = probe_prompts.read(options.scenarios, options.split, options.limit, options.seed)
+    from preference_elicitation import manifest
     from preference_elicitation.probing import Probing
+    from preference_elicitation.reward_scores import Rewards
 
     with ExitStack() as stack:
         client = stack.enter_context(RewardClient(options.reward_url, os.environ.get(TOKEN_VARIABLE)))
-        probing = Probing.opened(options, client, rows, _others(options.scenarios, rows))
-        if options.out:
-            _write_manifest(options, arms, probing.rewards.info)
+        rewards = Rewards(client, options.reward)
+        folder = options.out or Path(stack.enter_context(TemporaryDirectory()))
+        probing = Probing(options, rewards, rows, probe_prompts.others(options.scenarios, rows), folder)
+        settings = {name: getattr(options, name) for name in SETTINGS}
+        probing.claim(manifest.of_probe(settings, arms, rewards.info, options.scenarios, probing.others))
         for one in arms:
             probing.ask(one)
         asked = probing.asked()
         _show(asked[: options.show])
         if options.calibrate:
             probing.calibrate(options.calibrate)
-    if options.out:
-        report(options)
+        if options.out:
+            report(options)
     return INCOMPLETE if any(one["value"] is None for one in asked) else 0
-
-
-def prompts(path: Path, split: str, limit: int | None, seed: int) -> list[Row]:
-    """Return the rows to ask in: of prompts.jsonl those of a split, or the openings of a file of scenarios.
-
-    Raises:
-        ElicitationError: there are none.
-    """
-    if path.suffix == ".jsonl":
-        every = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        rows = [row for row in every if split in ("all", row["split"])]
-    else:
-        said = [opened(one) for one in catalogue.scenarios(path)]
-        rows = [
-            {
-                "scenario": one.scenario,
-                "depth": 0,
-                "persona": one.persona,
-                "prompt": prompt(one.turns),
-                "transcript": [turn.model_dump() for turn in one.turns],
-                "pair_seed": seed + place,
-            }
-            for place, one in enumerate(said)
-        ]
-    if not rows:
-        raise ElicitationError(f"{path} has no prompts with split = {split!r}")
-    rows.sort(key=lambda row: (row["scenario"], row["depth"]))
-    return rows if limit is None else [rows[len(rows) * place // limit] for place in range(min(limit, len(rows)))]
 
 
 def report(options: argparse.Namespace) -> int:
     """Write report.json and report.html of what was asked.
 
     Raises:
-        ElicitationError: nothing was.
+        CommandError: nothing was, or what lies beside it cannot be read.
     """
-    if options.out is None or not (options.out / ASKED).exists():
-        raise ElicitationError("there is nothing to report on: --out names no folder of guerdon probe")
     from preference_elicitation import page
     from preference_elicitation.gain_report import reported
+    from preference_elicitation.probing import ASKED, CALIBRATION, MANIFEST
 
-    asked = [json.loads(line) for line in (options.out / ASKED).read_text(encoding="utf-8").splitlines()]
-    calibration, manifest = _read(options.out / CALIBRATION), _read(options.out / MANIFEST)
-    made = reported(asked, calibration, manifest or {}, options.seed)
-    text = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False)
-    (options.out / "report.json").write_text(f"{text}\n", encoding="utf-8")
-    (options.out / "report.html").write_text(page.page(made), encoding="utf-8")
+    if options.out is None or not (options.out / ASKED).exists():
+        raise ElicitationError(f"there is nothing to report on: {NOTHING.format(out=options.out or 'DIR')}")
+    asked = Journal(options.out / ASKED).records()
+    if not asked:
+        raise ElicitationError(f"{options.out / ASKED} holds no answer: {NOTHING.format(out=options.out)}")
+    calibration = options.out / CALIBRATION
+    judged = json_file.read(calibration) if calibration.exists() else None
+    made = reported(asked, judged, json_file.read(options.out / MANIFEST), options.seed)
+    json_file.write(options.out / "report.json", made)
+    written_whole.text(options.out / "report.html", page.page(made))
     for line in page.lines(made):
         print(line)
     print((options.out / "report.html").resolve())
     return 0
-
-
-def _write_manifest(options: argparse.Namespace, arms: Sequence[arm.Arm], reward: RewardInfo) -> None:
-    """Write what is asked now; arms of an earlier probe in the same folder, whose questions are kept, stay."""
-    from preference_elicitation.manifest import of_probe
-
-    settings = {name: getattr(options, name) for name in SETTINGS}
-    now = of_probe(settings, arms, reward, options.scenarios)
-    before = _read(options.out / MANIFEST) or {"arms": {}}
-    text = json.dumps(now | {"arms": before["arms"] | now["arms"]}, indent=1, ensure_ascii=False)
-    (options.out / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def _others(path: Path, rows: Sequence[Row]) -> list[str]:
-    """Return personas that are not probed, to try candidates on; those of training, where the file says so."""
-    probed = {row["persona"] for row in rows}
-    every = [one["persona"] for one in prompts(path, "all", None, 0)]
-    return [name for name in dict.fromkeys(every) if name not in probed][:OTHERS] or list(probed)[:OTHERS]
 
 
 def _show(asked: Sequence[Row]) -> None:

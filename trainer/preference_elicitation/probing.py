@@ -1,78 +1,94 @@
 """One probe: questions of each arm in each scenario, scored once and kept as they come."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from guerdon.client import RewardClient
 from guerdon.messages import Score
-from preference_elicitation import asking, calibration
+from long_work import claim, content_digest, json_file
+from long_work.journal import Journal
+from long_work.progress import Progress
+from preference_elicitation import asking, calibration, manifest
 from preference_elicitation.arm import Arm
-from preference_elicitation.progress import Progress
 from preference_elicitation.reward_scores import CHUNK, Rewards
 from preference_elicitation.speaker import Speaker
 
+ASKED, CALIBRATED, CALIBRATION, MANIFEST = "asked.jsonl", "calibrated.jsonl", "calibration.json", "manifest.json"
 Row = dict[str, Any]
 COMPONENTS = ("gain", "accuracy_before", "accuracy_after", "information_gain", "miscalibration_change")
 
 
-@dataclass
 class Probing:
-    """What is asked of whom; `kept` holds what there is already, by arm, scenario, depth and draw."""
+    """What is asked of whom; a folder holds what there is already, by arm, scenario, depth and draw."""
 
-    options: argparse.Namespace
-    rewards: Rewards
-    rows: Sequence[Row]
-    others: Sequence[str]
-    kept: dict[str, Row] = field(default_factory=dict)
+    def __init__(
+        self, options: argparse.Namespace, rewards: Rewards, rows: Sequence[Row], others: Sequence[str], folder: Path
+    ) -> None:
+        """Begin, or go on with what the folder holds.
 
-    @classmethod
-    def opened(
-        cls, options: argparse.Namespace, client: RewardClient, rows: Sequence[Row], others: Sequence[str]
-    ) -> "Probing":
-        """Begin, or go on with what --out holds; raises as `Rewards` does."""
-        probing = cls(options, Rewards(client, options.reward), rows, others)
-        if options.out:
-            options.out.mkdir(parents=True, exist_ok=True)
-            probing._read(options.out / "asked.jsonl")
-        return probing
+        Raises:
+            CommandError: the folder cannot be written.
+        """
+        self.options, self.rewards, self.rows, self.others, self.folder = options, rewards, rows, others, folder
+        self._journal = Journal(folder / ASKED)
+
+    def claim(self, now: manifest.Manifest) -> None:
+        """Keep what is asked now; arms of an earlier probe in the same folder stay, with their questions.
+
+        Raises:
+            CommandError: the folder's answers were made otherwise.
+        """
+        place, kept = self.folder / MANIFEST, {}
+        if len(self._journal):
+            before = claim.read(place, self._journal.path)
+            kept = before.get("arms", {})
+            again = [key for key in now["arms"] if key in kept]
+            try:
+                was = manifest.binding(before, again)
+            except (KeyError, TypeError):
+                was = {}
+            claim.hold(self._journal.path, was, manifest.binding(now, again))
+        json_file.write(place, now | {"arms": kept | now["arms"]})
 
     def ask(self, arm: Arm) -> None:
         """Have an arm ask in every row, as often as wanted, and score what has no score yet."""
         wanted = [(row, draw) for draw in range(self.options.draws) for row in self.rows]
         missing = [(row, draw) for row, draw in wanted if not self._done(_key(arm.key, row, draw))]
-        progress = Progress(f"probe {arm.key}", len(wanted), len(wanted) - len(missing))
         speaker = self._speaker(arm)
-        for start in range(0, len(missing), CHUNK):
-            some = missing[start : start + CHUNK]
-            texts = self._questions(arm, some, speaker)
-            scores = self.rewards.gains(
-                [(text, row) for text, (row, _) in zip(texts, some, strict=True)], lambda _: None
-            )
-            self._keep(
-                [
-                    _record(arm, row, draw, text, score)
-                    for (row, draw), text, score in zip(some, texts, scores, strict=True)
-                ]
-            )
-            progress.advance(len(some))
+        with Progress(f"probe {arm.key}", len(wanted), len(wanted) - len(missing)) as progress:
+            for start in range(0, len(missing), CHUNK):
+                some = missing[start : start + CHUNK]
+                texts = self._questions(arm, some, speaker)
+                pairs = [(text, row) for text, (row, _) in zip(texts, some, strict=True)]
+                of_all = zip(some, texts, self.rewards.gains(pairs, lambda _: None), strict=True)
+                self._journal.append(_record(arm, row, draw, text, score) for (row, draw), text, score in of_all)
+                progress.advance(len(some))
 
     def asked(self) -> list[Row]:
-        return list(self.kept.values())
+        return self._journal.records()
 
     def calibrate(self, number: int) -> None:
-        """Judge the predictor on rows spread over all, and keep what comes of it."""
+        """Judge the predictor on rows spread over all, and keep what comes of it, row by row.
+
+        Raises:
+            CommandError: the server's texts cannot be read here, or the rows that are kept were judged otherwise.
+        """
         count = min(number, len(self.rows))
         rows = [self.rows[len(self.rows) * place // count] for place in range(count)]
-        progress = Progress("probe: calibration", count)
-        found = calibration.predictions(rows, self.rewards, progress.advance)
-        result = calibration.summary(found) | {"by_depth": calibration.by_depth(found), "prompts": count}
-        if self.options.out:
-            text = json.dumps(result, indent=1)
-            (self.options.out / "calibration.json").write_text(f"{text}\n", encoding="utf-8")
+        wanted = {f"{row['scenario']} {row['depth']} {row['pair_seed']}": row for row in rows}
+        journal, predictor = Journal(self.folder / CALIBRATED), calibration.Predictor(self.rewards)
+        prompts = content_digest.of(self.options.scenarios)
+        claim.stake(journal.path, {"reward": self.rewards.info.version, "prompts": prompts})
+        missing = journal.missing(wanted)
+        with Progress("probe: calibration", count, count - len(missing)) as progress:
+            for key, row in missing.items():
+                journal.append([{"key": key, **predictor.record(row)}])
+                progress.advance()
+        found = [calibration.Prediction(*one) for key in wanted for one in journal[key]["predictions"]]
+        failed = sum(journal[key]["status"] != "ok" for key in wanted)
+        result = calibration.summary(found) | {"by_depth": calibration.by_depth(found)}
+        json_file.write(self.folder / CALIBRATION, result | {"prompts": count, "failed": failed})
 
     def _questions(self, arm: Arm, some: Sequence[tuple[Row, int]], speaker: Speaker | None) -> list[str]:
         seed = self.options.seed
@@ -94,21 +110,7 @@ class Probing:
         return speaker
 
     def _done(self, key: str) -> bool:
-        return key in self.kept and self.kept[key]["value"] is not None
-
-    def _keep(self, records: Sequence[Row]) -> None:
-        self.kept |= {record["key"]: record for record in records}
-        if self.options.out:
-            with (self.options.out / "asked.jsonl").open("a", encoding="utf-8") as stream:
-                stream.writelines(f"{json.dumps(record, ensure_ascii=False)}\n" for record in records)
-
-    def _read(self, path: Path) -> None:
-        """Take over what there is; a torn last line is cut off."""
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            path.write_text(whole, encoding="utf-8")
-        self.kept = {record["key"]: record for record in map(json.loads, whole.splitlines())}
+        return (self._journal.get(key) or {}).get("value") is not None
 
 
 def _key(arm: str, row: Mapping[str, Any], draw: int) -> str:

@@ -1,11 +1,10 @@
-"""prompts.jsonl: a line per collected prompt, appended whole; a line torn by an interruption is as if never written."""
+"""prompts.jsonl: a line per collected prompt, in the order in which they came."""
 
-import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from long_work.journal import Journal
 from preference_elicitation.dialogue import Dialogue
 from reward_server.rewards.models.dialogue import Turn
 
@@ -13,47 +12,32 @@ Row = dict[str, Any]
 
 
 class PromptFile:
-    """Rows by scenario and depth."""
+    """Rows by scenario and depth; what was appended stays, whenever the command is stopped."""
 
     def __init__(self, path: Path) -> None:
         """Read what is there.
 
         Raises:
-            OSError: the file cannot be read or made.
-            ValueError: it holds something else than prompts.
+            CommandError: the file cannot be read or made.
         """
-        self.path = path
-        self._rows: dict[tuple[str, int], Row] = {}
-        text = path.read_bytes() if path.exists() else b""
-        whole = text[: text.rfind(b"\n") + 1]
-        with path.open("ab") as stream:
-            stream.truncate(len(whole))
-        self._take(json.loads(line) for line in whole.splitlines())
+        self.path, self._journal = path, Journal(path, "scenario", "depth")
 
     def __contains__(self, key: tuple[str, int]) -> bool:
-        return key in self._rows
+        return key in self._journal
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._journal)
 
     def rows(self) -> list[Row]:
-        return list(self._rows.values())
+        return self._journal.records()
 
     def dialogue(self, scenario: str, depth: int) -> Dialogue | None:
         """Return a conversation as it stood after `depth` questions; None where it was given up before."""
-        row = self._rows.get((scenario, depth))
+        row = self._journal.get((scenario, depth))
         if row is None:
             return None
         return Dialogue(row["persona"], scenario, [Turn(**turn) for turn in row["transcript"]])
 
     def append(self, rows: Iterable[Row]) -> None:
         """Add rows; they are on disk when this returns."""
-        added = list(rows)
-        with self.path.open("ab") as stream:
-            stream.write(b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in added))
-            stream.flush()
-            os.fsync(stream.fileno())
-        self._take(added)
-
-    def _take(self, rows: Iterable[Row]) -> None:
-        self._rows |= {(row["scenario"], row["depth"]): row for row in rows}
+        self._journal.append(rows)

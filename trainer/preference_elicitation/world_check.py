@@ -12,6 +12,7 @@ from guerdon.messages import Score
 from preference_elicitation import catalogue, short_form
 from preference_elicitation.catalogue import Item, Persona
 from preference_elicitation.dialogue import OPENING
+from preference_elicitation.elicitation_error import ElicitationError
 from reward_server.rewards import Item as Asked
 from reward_server.rewards.logprob_preference import LogprobPreference
 from reward_server.rewards.models.dialogue import in_persona
@@ -34,9 +35,16 @@ Pairs = Sequence[tuple[Item, Item]]
 
 
 def measured(model: str, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Return accuracy and log score (nats per pair) of the labeller, and of the predictor by what it knows."""
+    """Return accuracy and log score (nats per pair) of the labeller, and of the predictor by what it knows.
+
+    Raises:
+        ElicitationError: there is no such model.
+    """
     kind = LogprobPreference(model=model, dtype="float32")
-    kind.load()
+    try:
+        kind.load()
+    except (OSError, ValueError) as error:
+        raise ElicitationError(f"{model} cannot be loaded: {error}") from None
     draw = random.Random(seed)
     cars = catalogue.items()
     asked = [(one, _cared_for(one, _pairs(cars, draw))) for one in catalogue.personas()]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from long_work.command_error import CommandError
 from research_pipelines import systems
 from research_pipelines.failure import PipelineError
 from research_pipelines.plan import Plan
@@ -28,17 +29,17 @@ def main(argv: list[str]) -> int:
     stages: list[Stage] = systems.system(options.name).stages(plan)
     given = {"reward_url": options.reward_url, "judge_url": options.judge_url}
     try:
-        record = Record(options.name, plan)
-        print(shown(options.name, plan, stages, record))
+        print(shown(options.name, plan, stages, Record(options.name, plan)))
         if options.dry_run:
             return 0
         urls = {name: url for name, url in given.items() if url}
         threads = None if plan.size == "real" else 1  # the trainer needs the other core
         with _terminated(), _locked(plan.out) as lock, Servers(plan.out, urls, threads=threads) as servers:
+            record = Record(options.name, plan)  # once more: another pipeline may just have ended here
             run(stages, record, servers, plan.out, lock)
-    except PipelineError as error:
+    except CommandError as error:
         print(f"guerdon pipeline: {error}", file=sys.stderr)
-        return error.status
+        return error.status if isinstance(error, PipelineError) else 1
     except KeyboardInterrupt as interrupt:
         print("guerdon pipeline: interrupted; the same command goes on", file=sys.stderr)
         return 143 if str(interrupt) == "SIGTERM" else 130
@@ -77,23 +78,25 @@ def planned(options: argparse.Namespace) -> Plan:
 
 
 def run(stages: Sequence[Stage], record: Record, servers: Servers, out: Path, lock: int) -> None:
-    """Run what is not done yet.
+    """Run what is not done yet, and all that follows it.
 
     Raises:
         PipelineError: a stage failed, or did not make what it should.
     """
-    for number, stage in enumerate(stages, 1):
-        if record.done(stage):
-            continue
+    if said := record.supersede(stages):
+        print(said, file=sys.stderr)
+    first = record.done(stages)
+    for number, stage in enumerate(stages[first:], first + 1):
         arguments = stage.arguments(servers.for_stage(stage), out)
         print(f"\n── {number}/{len(stages)} {stage.name}: guerdon {' '.join(arguments)}", file=sys.stderr, flush=True)
         started = time.monotonic()
+        record.begin(stage)
         status = _run(arguments, lock)
         if status != 0:
             raise PipelineError(f"{stage.name} ended with status {status}; the same command goes on from there", status)
         if absent := missing(stage):
             raise PipelineError(f"{stage.name} ended well, but did not make {', '.join(map(str, absent))}")
-        record.note(stage, time.monotonic() - started)
+        record.end(stage, time.monotonic() - started)
 
 
 def _run(arguments: Sequence[str], lock: int) -> int:

@@ -1,11 +1,14 @@
-"""Which stages of a pipeline are done: pipeline.json in its folder."""
+"""What a pipeline has done in its folder, stage by stage: pipeline.json."""
 
-import json
 import os
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from long_work import json_file
+from long_work.command_error import CommandError
+from research_pipelines import superseded
 from research_pipelines.failure import PipelineError
 from research_pipelines.plan import Plan
 from research_pipelines.stage import Stage
@@ -14,44 +17,100 @@ NAME = "pipeline.json"
 
 
 class Record:
-    """What has been done in a folder. It belongs to one pipeline, size and set of seeds.
+    """The stages that were begun in a folder and those that are done. It belongs to one pipeline, size and seeds.
 
     Raises:
-        PipelineError: the folder holds another pipeline's results, or the same one's of another size or seeds.
+        PipelineError: the folder holds another pipeline's results, the same one's of another size or seeds, or
+            something that is no such record.
     """
 
     def __init__(self, pipeline: str, plan: Plan) -> None:
-        self._file = plan.out / NAME
+        self._out, self._file = plan.out, plan.out / NAME
         asked = {"pipeline": pipeline, "size": plan.size, "seeds": list(plan.seeds), "policy": plan.policy}
         self._content: dict[str, Any] = asked | {"stages": {}}
         if self._file.exists():
-            self._content = json.loads(self._file.read_text(encoding="utf-8"))
+            self._content = _read(self._file)
             self._refuse_another(asked)
 
-    def done(self, stage: Stage) -> bool:
-        """Whether the stage has been run with the same arguments, and what it made is still there."""
-        noted = self._content["stages"].get(stage.name)
-        return noted is not None and noted["command"] == list(stage.command) and not missing(stage)
+    def done(self, stages: Sequence[Stage]) -> int:
+        """Return how many of the stages are done, counted up to the first that is not: what follows builds on it.
+
+        A stage is done when it has come to its end with the same command and the same rewards as now, and what it made
+        is still there.
+        """
+        states = (self.seconds(one) is not None and not self._another(one) and not missing(one) for one in stages)
+        return next((place for place, done in enumerate(states) if not done), len(stages))
 
     def seconds(self, stage: Stage) -> float | None:
-        noted = self._content["stages"].get(stage.name)
-        return None if noted is None else float(noted["seconds"])
+        """Return how long the stage took; None where it has not come to its end."""
+        seconds = self._noted(stage).get("seconds")
+        return None if seconds is None else float(seconds)
 
-    def note(self, stage: Stage, seconds: float) -> None:
-        self._content["stages"][stage.name] = {"command": list(stage.command), "seconds": round(seconds, 1)}
-        part = self._file.with_name(f"{NAME}.part")
-        part.write_text(json.dumps(self._content, indent=2) + "\n", encoding="utf-8")
-        os.replace(part, self._file)
+    def supersede(self, stages: Sequence[Stage]) -> str:
+        """Put aside what stages have left that have to be done anew; return that as a line, or nothing.
+
+        The first of them goes on with what it has left where it was begun with the same command and rewards.
+        """
+        first, noted = self.done(stages), self._content["stages"]
+        if first == len(stages):
+            return ""
+        kept = {stage.name: stage for stage in stages[: first + 1] if not self._another(stage)}
+        stale = [self._out / made for name in noted if name not in kept for made in noted[name].get("makes", [])]
+        stale += [path for stage in stages if stage.name in noted and stage.name not in kept for path in stage.makes]
+        folder = superseded.put_aside(self._out, stale, [path for stage in kept.values() for path in stage.makes])
+        if folder is None:
+            return ""
+        why = self._another(stages[first]) or "what it made is gone"
+        self._content["stages"] = {name: noted[name] for name in noted if name in kept}
+        self._write()
+        return f"done anew from {stages[first].name!r} on ({why}): what was there lies in {folder}"
+
+    def begin(self, stage: Stage) -> None:
+        """Note what the stage is begun with, so that nobody goes on with it in another way."""
+        self._content["stages"][stage.name] = self._asked(stage) | {"seconds": None}
+        self._write()
+
+    def end(self, stage: Stage, seconds: float) -> None:
+        self._content["stages"][stage.name] = self._asked(stage) | {"seconds": round(seconds, 1)}
+        self._write()
+
+    def _asked(self, stage: Stage) -> dict[str, Any]:
+        rewards = sha256(stage.rewards.encode()).hexdigest()[:16] if stage.rewards else None
+        makes = [os.path.relpath(path, self._out) for path in stage.makes]
+        return {"command": list(stage.command), "rewards": rewards, "makes": makes}
+
+    def _noted(self, stage: Stage) -> dict[str, Any]:
+        return self._content["stages"].get(stage.name) or {}
+
+    def _another(self, stage: Stage) -> str:
+        """Return in what the stage is another than the one that was begun; nothing where it is the same."""
+        noted, asked = self._noted(stage), self._asked(stage)
+        if not noted:
+            return "it was not begun yet"
+        return next((f"its {name} changed" for name in asked if noted.get(name) != asked[name]), "")
+
+    def _write(self) -> None:
+        json_file.write(self._file, self._content)
 
     def _refuse_another(self, asked: dict[str, Any]) -> None:
         for key, value in asked.items():
             if self._content.get(key) != value:
                 raise PipelineError(
-                    f"{self._file.parent} holds {key} {self._content.get(key)!r}, not {value!r}: choose another --out, "
-                    "or repeat the command that made it"
+                    f"{self._out} holds {key} {self._content.get(key)!r}, not {value!r}: choose another --out, or "
+                    "repeat the command that made it"
                 )
 
 
 def missing(stage: Stage) -> Sequence[Path]:
     """Return what the stage should have made and what is not there."""
     return [path for path in stage.makes if not path.exists()]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json_file.read(file)
+    except CommandError as error:
+        raise PipelineError(f"{error}; nobody knows what is done beside it: choose another --out") from None
+    if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+        raise PipelineError(f"{file} is no record of a pipeline: choose another --out")
+    return content

@@ -78,10 +78,8 @@ class Servers:
             command += ["--config", str(config)]
         elif judge:
             command += ["--only-judge"]
-        command += [
-            "--data-dir",
-            str(self._folder / "data"),
-        ]  # a judge's ledger outlives a restart: nothing is paid twice
+        # A judge's ledger outlives a restart: nothing is paid twice.
+        command += ["--data-dir", str(self._folder / "data")]
         with (self._folder / "log.txt").open("ab") as log:
             self._process = self._launch(command, log)
         self._urls = {name: url for name, url in self._await(ready).items() if url}

@@ -1,6 +1,7 @@
 """A file of preferences: JSONL rows {"prompt": text or chat messages, "chosen": text, "rejected": text}."""
 
 from pathlib import Path
+from typing import Any
 
 from long_work.command_error import CommandError
 from long_work.json_file import Row, placed_rows
@@ -21,7 +22,15 @@ def read(path: Path) -> list[Row]:
 
 def _preference(row: Row, place: str) -> Row:
     texts = all(isinstance(row.get(key), str) for key in ("chosen", "rejected"))
-    if not texts or not isinstance(row.get("prompt"), str | list) or not row["prompt"]:
+    if not texts or not _is_prompt(row.get("prompt")):
         said = 'a preference is {"prompt": text or chat messages, "chosen": "text", "rejected": "text"}'
         raise PreferenceError(f"{place}: {said}")
     return row
+
+
+def _is_prompt(prompt: Any) -> bool:
+    """Return whether it is a text or a chat, and not an empty one."""
+    if not isinstance(prompt, list) or not prompt:
+        return isinstance(prompt, str) and bool(prompt)
+    turns = [isinstance(turn, dict) and turn.get("role") and isinstance(turn.get("content"), str) for turn in prompt]
+    return all(turns)

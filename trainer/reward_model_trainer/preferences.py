@@ -23,6 +23,8 @@ BROKEN_OFF = -3.0
 """What a reply is worth that ends in the middle; without such pairs, the shortest scrap of a good reply scores best."""
 BROKEN_SHARE = 0.2
 """Of the replies that are compared; the corpus has none."""
+HELD_OUT_EVERY = 4
+"""One question in so many is for comparisons: in no policy's training by the reward."""
 SMALLEST_GAP = 1.0
 """Two replies nearer than this in quality make no preference."""
 
@@ -93,9 +95,13 @@ def corpus(count: int, seed: int) -> list[Row]:
     return rows
 
 
-def prompts() -> list[Row]:
-    """Return every question once, as {"prompt"} rows."""
-    return [{"prompt": question} for topic in topics() for question in topic["questions"]]
+def prompts(*, held_out: bool) -> list[Row]:
+    """Return every question of one side once, as {"prompt"} rows: to train a policy on, or to compare policies on.
+
+    Preferences and corpus are of both sides.
+    """
+    questions = [question for topic in topics() for question in topic["questions"]]
+    return [{"prompt": one} for place, one in enumerate(questions) if (place % HELD_OUT_EVERY == 0) == held_out]
 
 
 def _compared(topic: dict[str, Any], rng: random.Random) -> Reply:

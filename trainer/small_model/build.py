@@ -5,58 +5,55 @@ transformers directory with tokenizer and chat template, and small_model.json, w
 """
 
 import argparse
-import hashlib
-import json
-import os
+import math
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import asdict, fields
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 
-from small_model.corpus import CorpusError, read, read_phrases
+from long_work import content_digest, exit_status, json_file, quiet, written_whole
+from long_work.whole_number import natural, positive
+from small_model import corpus
+from small_model.shape import Shape
 
 CARD = "small_model.json"
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; return 0, or 2 when it cannot start as described."""
+    """Run the command; return its exit status."""
     options = parser().parse_args(argv)
-    try:
-        if options.out.is_dir() and any(options.out.iterdir()):
-            raise CorpusError(f"{options.out} is not empty; choose another --out, or delete it")
-        examples = read(options.corpus)
-        phrases = read_phrases(options.phrases) if options.phrases else []
-        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        from small_model import tokenizer, training  # torch, only once the corpus is known to be one
+    stopped = "the same command goes on after the last epoch"
+    return exit_status.of("guerdon small-model", partial(run, options), "trainer", stopped)
 
-        shape = training.Shape(
-            hidden=options.hidden,
-            layers=options.layers,
-            heads=options.heads,
-            context=options.context,
-            steps=options.steps,
-            batch=options.batch,
-            learning_rate=options.learning_rate,
-            initial_std=options.initial_std,
-            seed=options.seed,
-        )
-        spelling = tokenizer.learnt(examples, options.vocabulary)
-        words = tokenizer.with_phrases(spelling, phrases)
-        model = training.new_model(shape, words)
-        print(f"small model: {model.num_parameters():,} weights, {len(examples):,} rows", file=sys.stderr, flush=True)
-        facts = training.trained(model, words, spelling, examples, shape)
-        made_of = {"corpus": options.corpus.name, "sha256": _digest(options.corpus), **vars(shape), **facts}
-        with _written_whole(options.out) as folder:
-            training.save(model, words, folder)
-            (folder / CARD).write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
-    except CorpusError as error:
-        print(f"guerdon small-model: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("guerdon small-model: interrupted; nothing was written", file=sys.stderr)
-        return 130
+
+def run(options: argparse.Namespace) -> int:
+    """Train a model and write its directory.
+
+    Raises:
+        CommandError: the corpus, the phrases, the shape or the directory cannot be used.
+    """
+    shape = Shape(**{one.name: getattr(options, one.name) for one in fields(Shape)})
+    examples = corpus.read(options.corpus)
+    phrases = corpus.read_phrases(options.phrases) if options.phrases else []
+    made_of = {"corpus": options.corpus.name, "sha256": content_digest.of(options.corpus), **asdict(shape)}
+    scratch = _scratch(options.out, repr([made_of, phrases, options.vocabulary]))
+    written_whole.must_be_free(options.out)
+    quiet.before_imports()
+    from long_work.step_lines import StepLines  # transformers and torch, only once the corpus is known to be one
+    from small_model import tokenizer, training
+
+    spelling = tokenizer.learnt(examples, options.vocabulary)
+    words = tokenizer.with_phrases(spelling, phrases)
+    rows = training.rows(examples, words, spelling, shape)
+    model = training.new_model(shape, words)
+    print(f"small model: {model.num_parameters():,} weights, {len(rows):,} rows", file=sys.stderr, flush=True)
+    facts = training.trained(model, words, rows, shape, scratch, [StepLines("small model")])
+    with written_whole.folder(options.out) as folder:
+        training.save(model, words, folder)
+        json_file.write(folder / CARD, {**made_of, **facts})
+    shutil.rmtree(scratch, ignore_errors=True)
     print(f"{options.out}: {facts['weights']:,} weights, held-out loss {facts['held_out_loss']} nats per token")
     return 0
 
@@ -64,51 +61,49 @@ def main(argv: list[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="guerdon small-model",
-        description="Train a small language model from scratch on a corpus: a policy for runs on a few CPU cores.",
+        description="Train a small language model from scratch on a corpus: a policy for runs on a few CPU cores. The "
+        "same command goes on after the last epoch where it was stopped.",
         epilog='A row of the corpus: {"prompt": "text, or chat messages", "completion": "text"}.',
     )
     options.add_argument("corpus", type=Path, metavar="CORPUS.jsonl")
-    options.add_argument("--out", type=Path, required=True, help="the model's directory")
-    options.add_argument("--steps", type=_positive, default=600, help="optimiser steps (default 600)")
-    options.add_argument("--batch", type=_positive, default=32, help="rows per step (default 32)")
-    options.add_argument("--learning-rate", type=float, default=2e-3)
+    options.add_argument(
+        "--out", type=Path, required=True, help="the model's directory; checkpoints lie beside it until it is there"
+    )
+    options.add_argument("--steps", type=positive, default=600, help="optimiser steps (default 600)")
+    options.add_argument("--batch", type=positive, default=32, help="rows per step (default 32)")
+    options.add_argument("--learning-rate", type=_above_zero, default=2e-3, help="at its highest (default 0.002)")
     options.add_argument(
         "--initial-std",
-        type=float,
+        type=_above_zero,
         default=0.02,
         help="of the weights that training begins with (default 0.02); a narrow model that has to compare things "
         "learns it sooner from HIDDEN**-0.5",
     )
-    options.add_argument("--hidden", type=_positive, default=192, help="width (default 192)")
-    options.add_argument("--layers", type=_positive, default=4)
-    options.add_argument("--heads", type=_positive, default=4)
-    options.add_argument("--context", type=_positive, default=1024, help="tokens of prompt and completion together")
-    options.add_argument("--vocabulary", type=_positive, default=2048, help="tokens of the tokenizer, at most")
+    options.add_argument("--hidden", type=positive, default=192, help="width, a multiple of 2·HEADS (default 192)")
+    options.add_argument("--layers", type=positive, default=4, help="(default 4)")
+    options.add_argument("--heads", type=positive, default=4, help="of attention (default 4)")
+    options.add_argument(
+        "--context", type=positive, default=1024, help="tokens of prompt and completion together (default 1024)"
+    )
+    options.add_argument(
+        "--vocabulary",
+        type=positive,
+        default=2048,
+        help="tokens of the tokenizer, at most; 258 are always there (default 2048)",
+    )
     options.add_argument("--phrases", type=Path, metavar="FILE", help="a JSON list of texts that are one token each")
-    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--seed", type=natural, default=0, help="(default 0)")
     return options
 
 
-@contextmanager
-def _written_whole(place: Path) -> Iterator[Path]:
-    """Give a folder beside `place`, which takes its name once all is written."""
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
-    try:
-        yield part
-        if place.exists():
-            place.rmdir()  # an empty one; where there is something in it, that is somebody else's
-        part.rename(place)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+def _scratch(out: Path, setting: str) -> Path:
+    """Return where an unfinished training is kept; one of another corpus or other settings has a place of its own."""
+    digest = blake2b(setting.encode(errors="surrogatepass"), digest_size=6).hexdigest()
+    return out.absolute().with_name(f".{out.absolute().name}.{digest}.training")
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+def _above_zero(text: str) -> float:
+    number = float(text)
+    if not (number > 0 and math.isfinite(number)):
+        raise argparse.ArgumentTypeError("a number above 0")
     return number

@@ -10,6 +10,8 @@ from reward_server.rewards.models.layout import PLAIN_TEMPLATE
 from small_model.corpus import Example
 
 PAD, END = "<pad>", "<eos>"
+Row = dict[str, list[int]]
+"""`input_ids` and `labels` of one example."""
 
 
 def learnt(examples: Sequence[Example], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -44,8 +46,8 @@ def with_phrases(tokenizer: PreTrainedTokenizerFast, phrases: Sequence[str]) -> 
     return copied
 
 
-def encoded(example: Example, tokenizer: PreTrainedTokenizerFast) -> dict[str, list[int]]:
-    """Return `input_ids` and `labels` of a row; the prompt's labels are -100, which no loss looks at."""
+def encoded(example: Example, tokenizer: PreTrainedTokenizerFast) -> Row:
+    """Return a row of the corpus in tokens; the prompt's labels are -100, which no loss looks at."""
     opening = tokenizer.apply_chat_template(example.prompt, add_generation_prompt=True, tokenize=False)
     prompt = _ids(tokenizer, str(opening))
     answer = [*_ids(tokenizer, f" {example.completion}"), int(tokenizer.eos_token_id)]

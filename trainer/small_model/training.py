@@ -1,11 +1,8 @@
 """Train a small Llama-like model on a corpus, and say how well it predicts rows that it has not seen."""
 
-import os
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -22,29 +19,16 @@ from transformers import (
 )
 
 from small_model.corpus import CorpusError, Example
-from small_model.progress import StepLines
-from small_model.tokenizer import encoded
+from small_model.shape import Shape
+from small_model.tokenizer import Row, encoded
 
 HELD_OUT = 0.02
 """The share of rows that the loss is measured on, at most `MOST_HELD_OUT` of them."""
 MOST_HELD_OUT = 500
 SPELLED = 0.1
 """The share of rows in which phrases are spelled in words, so that a text that resembles one is no stranger."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How large the model is, and how long it is trained."""
-
-    hidden: int
-    layers: int
-    heads: int
-    context: int
-    steps: int
-    batch: int
-    learning_rate: float
-    initial_std: float
-    seed: int
+LAST_WRITTEN = "trainer_state.json"
+"""What transformers' Trainer writes last into a checkpoint."""
 
 
 def new_model(shape: Shape, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -67,55 +51,60 @@ def new_model(shape: Shape, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausa
     return LlamaForCausalLM(config)
 
 
-def trained(
-    model: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
-    spelling: PreTrainedTokenizerFast,
-    examples: Sequence[Example],
-    shape: Shape,
-) -> dict[str, Any]:
-    """Train the model in place; return what it was trained on and its loss on held-out rows, in nats per token.
-
-    Args:
-        model: its weights are trained.
-        tokenizer: the model's.
-        spelling: the same without phrases.
-        examples: the corpus.
-        shape: how long to train.
+def rows(
+    examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, spelling: PreTrainedTokenizerFast, shape: Shape
+) -> list[Row]:
+    """Return the corpus in tokens, shuffled; `spelling` is the same tokenizer without phrases.
 
     Raises:
         CorpusError: a row is longer than the context.
     """
     draw = random.Random(f"spelled {shape.seed}")
-    rows = [encoded(example, spelling if draw.random() < SPELLED else tokenizer) for example in examples]
-    _refuse_too_long(rows, shape.context)
-    random.Random(shape.seed).shuffle(rows)
-    held_out = max(1, min(MOST_HELD_OUT, int(HELD_OUT * len(rows))))
-    with TemporaryDirectory() as scratch:
-        trainer = Trainer(
-            model=model,
-            args=_arguments(shape, scratch),
-            train_dataset=Dataset.from_list(rows[held_out:]),
-            eval_dataset=Dataset.from_list(rows[:held_out]),
-            data_collator=DataCollatorForSeq2Seq(tokenizer, padding="longest"),
-            callbacks=_callbacks(),
+    found = [encoded(example, spelling if draw.random() < SPELLED else tokenizer) for example in examples]
+    longest = max(len(row["input_ids"]) for row in found)
+    if longest > shape.context:
+        raise CorpusError(
+            f"the longest row has {longest} tokens; --context is {shape.context}: give at least {longest}"
         )
-        trainer.remove_callback(PrinterCallback)
-        done = trainer.train()
-        loss = trainer.evaluate()["eval_loss"]
+    random.Random(shape.seed).shuffle(found)
+    return found
+
+
+def trained(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    corpus: Sequence[Row],
+    shape: Shape,
+    scratch: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> dict[str, Any]:
+    """Train the model in place; return what it was trained on and its loss on held-out rows, in nats per token.
+
+    Every epoch leaves a checkpoint in `scratch`, after which a training that was stopped goes on, to the same weights.
+    """
+    held_out = max(1, min(MOST_HELD_OUT, int(HELD_OUT * len(corpus))))
+    trainer = Trainer(
+        model=model,
+        args=_arguments(shape, scratch),
+        train_dataset=Dataset.from_list(list(corpus[held_out:])),
+        eval_dataset=Dataset.from_list(list(corpus[:held_out])),
+        data_collator=DataCollatorForSeq2Seq(tokenizer, padding="longest"),
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(scratch, shape.steps))
+    loss = trainer.evaluate()["eval_loss"]
     return {
-        "rows": len(rows) - held_out,
+        "rows": len(corpus) - held_out,
         "held_out_rows": held_out,
         "held_out_loss": round(float(loss), 4),
-        "train_loss": round(float(done.training_loss), 4),
         "weights": model.num_parameters(),
-        "seconds": round(float(done.metrics["train_runtime"]), 1),
     }
 
 
-def _arguments(shape: Shape, scratch: str) -> TrainingArguments:
+def _arguments(shape: Shape, scratch: Path) -> TrainingArguments:
     return TrainingArguments(
-        output_dir=scratch,
+        output_dir=str(scratch),
         max_steps=shape.steps,
         per_device_train_batch_size=shape.batch,
         per_device_eval_batch_size=shape.batch,
@@ -125,7 +114,8 @@ def _arguments(shape: Shape, scratch: str) -> TrainingArguments:
         weight_decay=0.01,
         train_sampling_strategy="group_by_length",  # rows of a batch are of like length: little padding
         logging_steps=max(1, shape.steps // 20),
-        save_strategy="no",
+        save_strategy="epoch",  # at its end the order of the next epoch's rows is not yet drawn
+        save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
         seed=shape.seed,
@@ -133,14 +123,11 @@ def _arguments(shape: Shape, scratch: str) -> TrainingArguments:
     )
 
 
-def _callbacks() -> list[TrainerCallback]:
-    return [StepLines()] if os.environ.get("RANK", "0") == "0" else []
-
-
-def _refuse_too_long(rows: Sequence[dict[str, list[int]]], context: int) -> None:
-    longest = max(len(row["input_ids"]) for row in rows)
-    if longest > context:
-        raise CorpusError(f"the longest row has {longest} tokens; --context is {context}: give at least {longest}")
+def _last_checkpoint(scratch: Path, steps: int) -> str | None:
+    """Return the last checkpoint that is whole, before the last step: after it Trainer would take one more."""
+    found = {int(one.parent.name.partition("-")[2]): one for one in scratch.glob(f"checkpoint-*/{LAST_WRITTEN}")}
+    before = [step for step in found if step < steps]
+    return str(found[max(before)].parent) if before else None
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -34,6 +34,9 @@ def test_a_completion_of_all_the_words_mentions_all_and_an_empty_one_none(words:
         ("C++", "in C++, of course", True),
         ("Harbour Motors", "at harbour motors!", True),
         ("naïve", "NAÏVE", True),
+        ("cafe\u0301", "a caf\u00e9.", True),
+        ("caf\u00e9", "a cafe\u0301.", True),
+        ("cafe", "a cafe\u0301.", False),
     ],
 )
 def test_a_word_inside_another_is_no_mention_and_marks_may_touch(word: str, text: str, found: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from critic_trainer.reply import Reply
+from critic_trainer.reply import EQUAL, Reply
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def ceiling(attribute: str, replies: Sequence[Reply], agreements: Mapping[str, A
     pairs = [(one.levels[attribute], one.label(attribute)) for one in replies if attribute in one.levels]
     if pairs and len(pairs) == len(replies):
         levels, labels = np.array(pairs, float).T
-        if np.ptp(labels) == 0 or np.ptp(levels) == 0:
+        if np.ptp(labels) <= EQUAL or np.ptp(levels) <= EQUAL:
             return Ceiling(None, "the levels or the labels are all equal")
         return Ceiling(float(min(1.0, levels.var() / labels.var())), "declared levels")
     reliability = agreements.get(attribute, {}).get("reliability")

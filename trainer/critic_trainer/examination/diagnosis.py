@@ -38,13 +38,12 @@ class Diagnosis:
 
 def diagnosis(found: HeadStatistics, ceiling: Ceiling) -> Diagnosis:
     """Return the first finding that applies, the ones that make the others meaningless first."""
-    if found.label_spread is not None and found.r2 is None:
+    if found.n < FEW:
+        text = f"{found.n} labelled replies; from {FEW} on the figures begin to mean something."
+        return Diagnosis("too few rows", text)
+    if found.r2 is None:
         why = (found.reasons or {}).get("r2", "")
         return Diagnosis("labels without variance", f"{why}; there is nothing to learn: give labels that differ.")
-    if found.n < FEW or found.r2 is None:
-        return Diagnosis(
-            "too few rows", f"{found.n} labelled replies; from {FEW} on the figures begin to mean something."
-        )
     share = found.r2 / ceiling.r2 if ceiling.r2 else None
     return (
         _leak(found, ceiling, share)

@@ -32,12 +32,12 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandError: the critic or the labels are not as they should be.
     """
-    replies = reply.read(options.labels)
+    replies, agreements = reply.read(options.labels), _agreements(options.agreement)
     critic = served(options.critic)
     seen = _seen(options.critic, options.labels)
     found = predictions(critic, replies)
     pairs = {name: _pairs(name, replies, scores) for name, scores in found.items()}
-    heads = examined(pairs, replies, _agreements(options.agreement))
+    heads = examined(pairs, replies, agreements)
     report = {
         "heads": heads,
         "warnings": seen,
@@ -61,10 +61,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def examined(pairs: Pairs, replies: Sequence[Reply], agreements: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return figures, ceiling and diagnosis of each head, of its (labels, predictions)."""
+    """Return figures, ceiling and diagnosis of each head, of its (labels, predictions).
+
+    Raises:
+        CriticError: a head's prediction is no finite number.
+    """
     heads = []
     for name, (labels, predicted) in pairs.items():
-        figures = statistics(labels, predicted)
+        try:
+            figures = statistics(labels, predicted)
+        except CriticError as error:
+            raise CriticError(f"the head {name!r}: {error}") from None
         top = ceiling(name, [one for one in replies if one.label(name) is not None], agreements)
         its = {"name": name, "statistics": asdict(figures), "ceiling": asdict(top)}
         heads.append(its | {"diagnosis": asdict(diagnosis(figures, top))})
@@ -96,11 +103,15 @@ def _pairs(name: str, replies: Sequence[Reply], scores: Values) -> tuple[Values,
 
 
 def _seen(directory: Path, labels: Path) -> list[str]:
-    """Say so where the critic was trained on these very labels."""
+    """Say so where the critic was trained on these very labels, or where nobody knows on which."""
     card = directory / CARD
     if not card.exists():
-        return []
-    if json_file.read(card)["labels"]["sha256"] != content_digest.of(labels):
+        return [f"The critic has no {CARD}: nobody knows whether it was trained on these labels."]
+    try:
+        trained_on = json_file.read(card)["labels"]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise CriticError(f"{card} is no card of `guerdon critic train`: {error}") from None
+    if trained_on != content_digest.of(labels):
         return []
     return ["The critic was trained on this very file of labels: the figures below say what it remembers."]
 

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from critic_trainer.critic_error import CriticError
+from critic_trainer.reply import EQUAL
+
 Values = NDArray[np.float64]
 
 RESAMPLES = 1000
@@ -42,7 +45,14 @@ class HeadStatistics:
 
 
 def statistics(labels: Values, predictions: Values, seed: int = 0) -> HeadStatistics:
-    """Return the figures of one head, of as many labels as predictions."""
+    """Return the figures of one head, of as many labels as predictions.
+
+    Raises:
+        CriticError: a label or a prediction is no finite number.
+    """
+    for name, values in (("label", labels), ("prediction", predictions)):
+        if wrong := int((~np.isfinite(values)).sum()):
+            raise CriticError(f"{wrong} of {len(values)} {name}s are no finite numbers; no figure can be trusted")
     if not len(labels):
         return HeadStatistics(0, reasons={"r2": NONE, "mae": NONE})
     found: dict[str, Any] = {
@@ -52,12 +62,12 @@ def statistics(labels: Values, predictions: Values, seed: int = 0) -> HeadStatis
         "label_spread": float(labels.std()),
     }
     reasons: dict[str, str] = {}
-    if np.ptp(labels) == 0:
+    if np.ptp(labels) <= EQUAL:
         why = f"{NO_VARIANCE} ({labels[0]:.2f} on {len(labels)} replies)"
         return HeadStatistics(len(labels), **found, reasons=dict.fromkeys(("r2", "pearson", "spearman"), why))
     found["r2"] = r2(labels, predictions)
     found["r2_interval"] = _interval(labels, predictions, seed)
-    if np.ptp(predictions) == 0:
+    if np.ptp(predictions) <= EQUAL:
         reasons = dict.fromkeys(("pearson", "spearman", "slope"), CONSTANT)
     else:
         found |= _related(labels, predictions)
@@ -85,7 +95,7 @@ def _interval(labels: Values, predictions: Values, seed: int) -> tuple[float, fl
     drawn = np.random.default_rng(seed).integers(0, len(labels), (RESAMPLES, len(labels)))
     some, predicted = labels[drawn], predictions[drawn]  # (resamples, n)
     total = ((some - some.mean(1, keepdims=True)) ** 2).sum(1)
-    varied = total > 0  # of a few rows a resample may have one label only
+    varied = np.ptp(some, axis=1) > EQUAL  # of a few rows a resample may have one label only
     if not varied.any():
         return None
     found = 1 - ((some - predicted) ** 2).sum(1)[varied] / total[varied]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from critic_trainer.reply import Labels
+from critic_trainer.reply import EQUAL, Labels
 
 SAME = "all labels equal: α is undefined, and there is nothing to disagree about"
 
@@ -40,7 +40,7 @@ def agreement(attribute: str, first: Sequence[Labels], second: Sequence[Labels],
     if len(pairs) < 2:
         return Agreement(attribute, len(pairs), None, False, reason="fewer than two replies labelled by both")
     labels = np.array(pairs).T  # (2, n)
-    if np.ptp(labels) == 0:
+    if np.ptp(labels) <= EQUAL:
         return Agreement(attribute, len(pairs), None, True, reason=SAME)
     alpha = interval_alpha(labels)
     merges = alpha >= threshold
@@ -73,7 +73,7 @@ def interval_alpha(labels: "np.ndarray[Any, np.dtype[np.float64]]") -> float:
 
 
 def _spearman_brown(labels: "np.ndarray[Any, np.dtype[np.float64]]") -> float | None:
-    if np.ptp(labels[0]) == 0 or np.ptp(labels[1]) == 0:
+    if np.ptp(labels[0]) <= EQUAL or np.ptp(labels[1]) <= EQUAL:
         return None
     r = float(np.corrcoef(labels)[0, 1])
     return 2 * r / (1 + r) if r > 0 else None

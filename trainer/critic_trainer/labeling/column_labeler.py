@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from critic_trainer.reply import Reply
+from critic_trainer.reply import Reply, is_label
 
 
 class ColumnLabeler:
@@ -26,9 +26,12 @@ class ColumnLabeler:
         found = reply.labels.get(self._column)
         if not isinstance(found, dict):
             known = ", ".join(reply.labels) or "none"
-            return {
-                "status": "invalid_input",
-                "labels": {},
-                "error": f"no labels by {self._column!r}; there are {known}",
-            }
+            return _failed(f"no labels by {self._column!r}; there are {known}")
+        wrong = [name for name, value in found.items() if value is not None and not is_label(value)]
+        if wrong:
+            return _failed(f"{wrong[0]} is {found[wrong[0]]!r}, not a number from 0 to 1")
         return {"status": "ok", "labels": found}
+
+
+def _failed(why: str) -> dict[str, Any]:
+    return {"status": "invalid_input", "labels": {}, "error": why}

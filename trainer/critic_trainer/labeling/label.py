@@ -34,15 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if len({one.name for one in labelers}) != len(labelers):
         raise CriticError("the two labelers are the same one; it would agree with itself")
     records = [labelled(one, replies, options.out) for one in labelers]
-    agreements: list[Agreement] = []
-    labels: list[Labels] = [record["labels"] for record in records[0]]
-    if len(records) == 2:
-        first, second = labels, [record["labels"] for record in records[1]]
-        attributes = list(dict.fromkeys(name for one in [*first, *second] for name in one))
-        agreements = [agreement(name, first, second, options.alpha) for name in attributes]
-        labels = merged(first, second, agreements)
-        apart = disagreements([one.id for one in replies], first, second, options.gap)
-        json_file.write_rows(options.out / "disagreements.jsonl", apart)
+    labels, agreements = _agreed(replies, [[record["labels"] for record in some] for some in records], options)
     json_file.write_rows(options.out / "labels.jsonl", _rows(replies, labels))
     failures = Counter(record["status"] for some in records for record in some if record["status"] != "ok")
     summary = {
@@ -98,6 +90,23 @@ def show(summary: dict[str, Any], out: Path) -> None:
     for status, times in summary["failures"].items():
         print(f"failed: {times} × {status}; the same command tries again")
     print(out / "labels.jsonl")
+
+
+def _agreed(
+    replies: Sequence[Reply], by_labeler: Sequence[list[Labels]], options: argparse.Namespace
+) -> tuple[list[Labels], list[Agreement]]:
+    """Return the labels of one labeler, or of two where they agree; and how far they do, attribute by attribute.
+
+    Where they are far apart is listed in disagreements.jsonl.
+    """
+    if len(by_labeler) == 1:
+        return by_labeler[0], []
+    first, second = by_labeler
+    attributes = list(dict.fromkeys(name for one in [*first, *second] for name in one))
+    agreements = [agreement(name, first, second, options.alpha) for name in attributes]
+    apart = disagreements([one.id for one in replies], first, second, options.gap)
+    json_file.write_rows(options.out / "disagreements.jsonl", apart)
+    return merged(first, second, agreements), agreements
 
 
 def _rows(replies: Sequence[Reply], labels: Sequence[Labels]) -> list[json_file.Row]:

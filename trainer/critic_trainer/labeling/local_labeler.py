@@ -15,6 +15,7 @@ from typing import Any
 from critic_trainer.critic_error import CriticError
 from critic_trainer.labeling.attributes import ATTRIBUTES
 from critic_trainer.reply import Reply
+from long_work import model_digest
 from reward_server.rewards.models.source import device
 
 PROMPT = (files("critic_trainer.labeling") / "prompts" / "grade.txt").read_text(encoding="utf-8")
@@ -43,11 +44,11 @@ class LocalLabeler:
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self.name = f"local-{re.sub(r'[^A-Za-z0-9.-]+', '-', model).strip('-')}"
-        self._model_id, self._four_bit = model, four_bit
+        self._model_id, self._weights, self._four_bit = model, model_digest.of(model), four_bit
 
     @property
     def identity(self) -> list[Any]:
-        return [self._model_id, self._four_bit, PROMPT, ATTRIBUTES]
+        return [self._model_id, self._weights, self._four_bit, PROMPT, ATTRIBUTES]
 
     def label(self, replies: Sequence[Reply]) -> list[dict[str, Any]]:
         import torch

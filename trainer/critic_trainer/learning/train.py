@@ -16,10 +16,12 @@ from critic_trainer.learning.epochs import Course, Epochs, Inputs
 from critic_trainer.learning.label_matrix import matrix, split
 from critic_trainer.learning.trained_encoder import TrainedEncoder
 from critic_trainer.reply import Reply
-from long_work import content_digest, json_file
+from long_work import content_digest, json_file, model_digest, written_whole
 from reward_server.rewards.models.critic_heads import DESCRIPTION, Heads
 
 SCRATCH = ".training"
+WHOLE = "critic"
+"""The folder of the scratch folder in which a critic is put together."""
 CARD = "training.json"
 """What the critic was trained on, beside what the reward server reads."""
 
@@ -37,9 +39,9 @@ def run(options: argparse.Namespace) -> int:
     labels = matrix(replies, file.heads)
     train, held = split(replies, file.training.validation_share, file.training.seed)
     scratch = _scratch(options.out, file, options.labels)
-    course = _trained(file, replies, labels, (train, held), options.out, scratch)
-    card = _card(file, options.labels, replies, (train, held), course)
-    json_file.write(options.out / CARD, card)
+    course = _trained(file, replies, labels, (train, held), scratch)
+    json_file.write(scratch / WHOLE / CARD, _card(file, options.labels, replies, (train, held), course))
+    _put(scratch / WHOLE, options.out)
     shutil.rmtree(scratch)
     print(
         f"{options.out}: {len(file.heads)} heads, epoch {course.best} of {len(course.train_loss)}, "
@@ -53,9 +55,9 @@ def _trained(
     replies: list[Reply],
     labels: torch.Tensor,
     sides: tuple[list[int], list[int]],
-    out: Path,
     scratch: Path,
 ) -> Course:
+    """Train, going on where an earlier attempt was stopped; write encoder and heads into the scratch folder."""
     torch.manual_seed(file.training.seed)
     encoder = TrainedEncoder(file.encoder)
     heads = Heads(
@@ -72,20 +74,31 @@ def _trained(
         inputs.vectors = encoder.read(inputs.sequences, "reading")
     network = heads.network()
     course = Epochs(encoder, network, file.training, scratch / "checkpoint.pt").run(inputs, *sides)
-    saved = encoder.save(out)
+    whole = scratch / WHOLE
+    shutil.rmtree(whole, ignore_errors=True)  # what an attempt left that was stopped while it wrote
+    saved = encoder.save(whole)
     if saved != heads.encoder:
         heads = heads.model_copy(update={"encoder": saved, "hub_revision": None})
-    heads.save(network, out)  # last: a directory with heads.json is a whole critic
+    heads.save(network, whole)
     return course
 
 
+def _put(whole: Path, out: Path) -> None:
+    """Move a critic's parts to their place, heads.json last: a directory that has it is a whole critic."""
+    for part in sorted(whole.iterdir(), key=lambda part: part.name == DESCRIPTION):
+        if (out / part.name).is_dir():  # of an attempt that was stopped here
+            shutil.rmtree(out / part.name)
+        part.replace(out / part.name)
+
+
 def _scratch(out: Path, file: CriticFile, labels: Path) -> Path:
-    """Return where an unfinished training is kept; one of other settings or labels begins anew."""
-    folder, setting = out / SCRATCH, json.dumps([file.model_dump(mode="json"), content_digest.of(labels)])
-    if folder.exists() and (folder / "setting.json").read_text("utf-8") != setting:
+    """Return where an unfinished training is kept; one of other settings, weights or labels begins anew."""
+    folder, place = out / SCRATCH, out / SCRATCH / "setting.json"
+    weights = model_digest.of(file.encoder.model, file.encoder.hub_revision)
+    setting = json.dumps([file.model_dump(mode="json"), weights, content_digest.of(labels)])
+    if folder.exists() and not (place.exists() and place.read_text("utf-8") == setting):
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "setting.json").write_text(setting, "utf-8")
+    written_whole.text(place, setting)
     return folder
 
 

@@ -1,4 +1,7 @@
-"""How well a list ranked from best to worst holds what it should: recall@k, MRR@k, NDCG@k, RT@k."""
+"""How well a list ranked from best to worst holds what it should: recall@k, MRR@k, NDCG@k, RT@k.
+
+All of them refuse, as `top` does, a k below 1 and a list in which an item is repeated.
+"""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -23,25 +26,41 @@ class Ranked:
     liked: Collection[str] = ()
 
 
+def top(items: Sequence[str], k: int) -> Sequence[str]:
+    """Return the first k.
+
+    Raises:
+        ValueError: k is below 1, or an item is there twice: it would be counted twice.
+    """
+    if k < 1:
+        raise ValueError(f"k = {k}: a list has a first item, and no item before it")
+    if len(set(items)) != len(items):
+        twice = next(item for item in items if items.count(item) > 1)
+        raise ValueError(f"{twice!r} is in the list more than once")
+    return items[:k]
+
+
 def recall_at(items: Sequence[str], relevant: Collection[str], k: int) -> float | None:
     """Return the share of the relevant items among the first k; None where nothing is relevant."""
     wanted = set(relevant)
-    return len(wanted & set(items[:k])) / len(wanted) if wanted else None
+    found = wanted & set(top(items, k))
+    return len(found) / len(wanted) if wanted else None
 
 
 def mrr_at(items: Sequence[str], relevant: Collection[str], k: int) -> float | None:
     """Return 1/rank of the first relevant item, 0 where it is not among the first k; None where nothing is relevant."""
+    first = top(items, k)
     if not relevant:
         return None
-    return next((1 / rank for rank, item in enumerate(items[:k], 1) if item in relevant), 0.0)
+    return next((1 / rank for rank, item in enumerate(first, 1) if item in relevant), 0.0)
 
 
 def ndcg_at(items: Sequence[str], relevant: Collection[str], k: int) -> float | None:
     """Return Σ 1/log2(1 + rank) over the relevant items among the first k, by that of the best order; binary gains."""
-    wanted = set(relevant)
+    wanted, first = set(relevant), top(items, k)
     if not wanted:
         return None
-    gained = math.fsum(1 / math.log2(1 + rank) for rank, item in enumerate(items[:k], 1) if item in wanted)
+    gained = math.fsum(1 / math.log2(1 + rank) for rank, item in enumerate(first, 1) if item in wanted)
     best = math.fsum(1 / math.log2(1 + rank) for rank in range(1, min(k, len(wanted)) + 1))
     return gained / best
 

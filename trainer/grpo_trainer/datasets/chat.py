@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from long_work import json_file
+
 Row = dict[str, Any]
 ULTRACHAT = "HuggingFaceH4/ultrachat_200k"
 
@@ -32,8 +34,9 @@ def load(
         seed: of the choice and of the split.
 
     Raises:
-        ValueError: a row has no prompt, or is no JSON.
-        OSError: the file cannot be read, or the hub cannot be reached.
+        ValueError: a row has no prompt.
+        CommandError: the file cannot be read, or a line of it is no JSON object.
+        OSError: the hub cannot be reached.
     """
     file = Path(source).expanduser()
     found = _of_file(file) if file.suffix in {".jsonl", ".json"} else _of_hub(source, split)
@@ -64,21 +67,7 @@ def prompt_of(row: Row, where: str) -> list[Row]:
 
 
 def _of_file(path: Path) -> list[list[Row]]:
-    rows = []
-    lines = path.read_text(encoding="utf-8").split("\n")  # splitlines would also split at U+2028
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            where = f"{path}, line {number},"
-            rows.append(prompt_of(_object(line, where), where))
-    return rows
-
-
-def _object(line: str, where: str) -> Row:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is not JSON: {error}") from None
-    return row if isinstance(row, dict) else {}
+    return [prompt_of(row, f"{place},") for place, row in json_file.placed_rows(path)]
 
 
 def _of_hub(name: str, split: str) -> list[list[Row]]:

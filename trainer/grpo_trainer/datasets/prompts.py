@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from long_work import json_file
+
 Row = dict[str, Any]
 
 
@@ -41,18 +43,24 @@ def load(
 
     Raises:
         ValueError: neither or both of path and hub, or a row without a column that is named.
-        OSError: the file cannot be read, or the hub cannot be reached.
+        OSError, CommandError: the file cannot be read, or the hub cannot be reached.
     """
-    if (path is None) == (hub is None):
-        raise ValueError("give path, a JSONL, CSV or Parquet file, or hub, a data set's name; not both")
-    source = _file(Path(path).expanduser()) if path is not None else _hub(str(hub), split)
-    made = (_row(row, number, column, template, reference, context or []) for number, row in enumerate(source, 1))
+    source = enumerate(_source(path, hub, split), 1)
+    made = (_row(row, number, column, template, reference, context or []) for number, row in source)
     prompts = {json.dumps(row["prompt"], ensure_ascii=False): row for row in made}  # each once, in their order
     kept = list(prompts.values())
     random.Random(f"prompts {seed}").shuffle(kept)
     chosen = kept[:rows]
     held_out = round(validation_share * len(chosen))
     return chosen[held_out:], chosen[:held_out]
+
+
+def _source(path: str | None, hub: str | None, split: str) -> Iterable[Row]:
+    if path is not None and hub is None:
+        return _file(Path(path).expanduser())
+    if hub is not None and path is None:
+        return _hub(hub, split)
+    raise ValueError("give path, a JSONL, CSV or Parquet file, or hub, a data set's name; not both")
 
 
 def _row(row: Row, number: int, column: str, template: str | None, reference: str | None, context: list[str]) -> Row:
@@ -92,27 +100,13 @@ def _file(path: Path) -> Iterable[Row]:
     if path.suffix == ".csv":
         return _csv(path)
     if path.suffix == ".jsonl":
-        return _jsonl(path)
+        return json_file.read_rows(path)
     raise ValueError(f"{path}: the name of a file of prompts ends in .jsonl, .csv or .parquet")
 
 
 def _csv(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         yield from csv.DictReader(stream)
-
-
-def _jsonl(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number} is not valid JSON: {error}") from None
-            if not isinstance(row, dict):
-                raise ValueError(f"{path}, line {number} is no object with columns")
-            yield row
 
 
 def _hub(name: str, split: str) -> Iterable[Row]:

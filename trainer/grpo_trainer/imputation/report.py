@@ -1,34 +1,38 @@
 """`guerdon imputation RUN… --out DIR`: what imputation saved in each run and how well it ranked, as page and JSON."""
 
 import argparse
-import json
-import sys
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from grpo_trainer import ledger
 from grpo_trainer.imputation import summary
+from long_work import exit_status, json_file, written_whole
+from long_work.command_error import CommandError
 
 TEMPLATE = files("grpo_trainer") / "report_template/imputation.html"
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; return 0, or 2 where a folder holds no run that imputes or a file no facts."""
-    options = parser().parse_args(argv)
+    """Run the command; return its exit status."""
+    run = partial(report, parser().parse_args(argv))
+    return exit_status.of("guerdon imputation", run, "trainer,evaluation", "the report is not written")
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the report and print what it says of each run.
+
+    Raises:
+        CommandError: a folder holds no run that imputes, a file no facts, or the report cannot be written.
+    """
     runs = {folder.name: folder for folder in options.runs}
     if len(runs) < len(options.runs):
-        print("guerdon imputation: two of the folders have the same name; name them apart", file=sys.stderr)
-        return 2
+        raise CommandError("two of the folders have the same name; name them apart")
     for folder in runs.values():
         if not any(line.get("imputation") for line in ledger.read_metrics(folder)):
-            print(f"guerdon imputation: {folder} holds no run with an [imputation] section", file=sys.stderr)
-            return 2
-    try:
-        beside = {f"{file.parent.name}/{file.name}": _read(file) for file in options.also}
-    except ValueError as error:
-        print(f"guerdon imputation: {error}", file=sys.stderr)
-        return 2
+            raise CommandError(f"{folder} holds no run with an [imputation] section")
+    beside = {f"{file.parent.name}/{file.name}": json_file.read(file) for file in options.also}
     facts = written(runs, beside, options.out)
     for name, run in facts["runs"].items():
         print(f"{name}: {said(run)}")
@@ -68,25 +72,10 @@ def written(runs: dict[str, Path], beside: dict[str, Any], out: Path) -> dict[st
     }
     thresholds = {name: one.get("threshold") for name, one in settings.items()}
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text(encoding="utf-8"))
-    out.mkdir(parents=True, exist_ok=True)
     text = page.render(facts=facts, said=said, panels=curves.drawn(metrics, thresholds), shown=shown)
-    (out / "report.html").write_text(text, encoding="utf-8")
-    (out / "report.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    written_whole.text(out / "report.html", text)
+    json_file.write(out / "report.json", facts)
     return facts
-
-
-def _read(file: Path) -> Any:
-    """Return the facts of a JSON file.
-
-    Raises:
-        ValueError: it cannot be read, or is no JSON.
-    """
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"--also {file} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"--also {file} is not JSON: {error}") from None
 
 
 def said(run: dict[str, Any]) -> str:

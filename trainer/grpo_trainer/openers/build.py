@@ -1,26 +1,21 @@
 """`guerdon openers`: the corpus of a small model, and the prompts that trained policies are compared on."""
 
 import argparse
-import json
-import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from grpo_trainer.openers.demonstrations import REQUIRED, demonstrations, situations
+from long_work import exit_status, json_file
+from long_work.command_error import CommandError
+from long_work.whole_number import positive
 
 
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status: 2 when the file cannot be made as asked."""
-    arguments = parsed(argv)
-    try:
-        rows = list(_rows(arguments))
-        _write(rows, arguments.out)
-    except (OSError, ValueError) as error:
-        print(f"guerdon openers: {error}", file=sys.stderr)
-        return 2
-    print(f"wrote {len(rows)} rows to {arguments.out}")
-    return 0
+    run = partial(_write, parsed(argv))
+    return exit_status.of("guerdon openers", run, "trainer", "nothing half-made was left behind")
 
 
 def parsed(argv: list[str]) -> argparse.Namespace:
@@ -29,7 +24,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     corpus = commands.add_parser("corpus", help="demonstrations, some of them careless, for guerdon small-model")
-    corpus.add_argument("--rows", type=_positive, default=8_000, metavar="N", help="how many (default 8000)")
+    corpus.add_argument("--rows", type=positive, default=8_000, metavar="N", help="how many (default 8000)")
     corpus.add_argument(
         "--careless",
         type=_share,
@@ -39,7 +34,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     )
     corpus.add_argument("--seed", type=int, default=0, metavar="S", help="another seed gives other rows (default 0)")
     prompts = commands.add_parser("prompts", help="prompts that are in no corpus and no training, and what to mention")
-    prompts.add_argument("--rows", type=_positive, default=48, metavar="N", help="how many (default 48)")
+    prompts.add_argument("--rows", type=positive, default=48, metavar="N", help="how many (default 48)")
     for command in (corpus, prompts):
         command.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="the file to write")
     return parser.parse_args(argv)
@@ -50,21 +45,15 @@ def _rows(arguments: argparse.Namespace) -> Iterable[Mapping[str, Any]]:
         return demonstrations(arguments.rows, arguments.careless, arguments.seed)
     held_out = situations(held_out=True)
     if arguments.rows > len(held_out):
-        raise ValueError(f"there are {len(held_out)} prompts of this kind; --rows {len(held_out)} takes them all")
+        raise CommandError(f"there are {len(held_out)} prompts of this kind; --rows {len(held_out)} takes them all")
     return [{"prompt": one, "reference": ", ".join(REQUIRED)} for one in held_out[: arguments.rows]]
 
 
-def _write(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    part.replace(path)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
+def _write(arguments: argparse.Namespace) -> int:
+    rows = list(_rows(arguments))
+    json_file.write_rows(arguments.out, rows)
+    print(f"wrote {len(rows)} rows to {arguments.out}")
+    return 0
 
 
 def _share(text: str) -> float:

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from grpo_trainer.sql_cot.build import positive
+from long_work.whole_number import positive
 
 
 def add_to(options: argparse.ArgumentParser, *, samples: int, temperature: float) -> None:

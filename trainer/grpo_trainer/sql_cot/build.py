@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from grpo_trainer.sql_cot import car_dealership, row_file, rows, targets
+from long_work import json_file
+from long_work.whole_number import positive
 
 
 def main(argv: list[str]) -> int:
@@ -28,8 +30,8 @@ def main(argv: list[str]) -> int:
     held_out: list[rows.Row] = []
     if arguments.held_out:
         built, held_out = rows.split(built, arguments.held_out_share, arguments.seed)
-        row_file.write(held_out, arguments.held_out)
-    row_file.write(built, arguments.out)
+        json_file.write_rows(arguments.held_out, held_out)
+    json_file.write_rows(arguments.out, built)
     print(summary(built, arguments.out))
     if held_out:
         print(f"held out {len(held_out)} rows of {_queries(held_out)} other queries in {arguments.held_out}")
@@ -70,12 +72,6 @@ def summary(built: list[rows.Row], out: Path) -> str:
     counts = Counter(row["corruption"] or "clean" for row in built)
     lines = [f"  {kind:<18}{count:>6}" for kind, count in counts.most_common()]
     return "\n".join([f"wrote {len(built)} rows of {_queries(built)} queries to {out}", *lines])
-
-
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def share(text: str) -> float:

@@ -7,7 +7,6 @@ random, so that a model learns the form and how targets are spread, and nothing 
 """
 
 import argparse
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from random import Random
 from grpo_trainer.sql_cot import row_file, targets
 from grpo_trainer.sql_cot.prompt import filled, template
 from grpo_trainer.sql_cot.rows import Row
+from long_work import json_file
 
 SELECTED = re.compile(r"SELECT\s+(.*?)\s+FROM\s+(\S+)", re.IGNORECASE | re.DOTALL)
 TESTED = re.compile(r"(?:\bWHERE|\bAND)\s+(?:\w+\.)?(\"[^\"]*\"|\w+)", re.IGNORECASE)
@@ -34,9 +34,7 @@ def main(argv: list[str]) -> int:
         for row, target in zip(rows, targets.of(rows, "embedding"), strict=True):
             row["target"] = target
     found = examples(rows, template(arguments.prompt), arguments.informative, arguments.seed)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in found)
-    arguments.out.write_text(text, encoding="utf-8")
+    json_file.write_rows(arguments.out, found)
     own = "no score is of its own row" if arguments.informative == 0 else f"{arguments.informative:.0%} own scores"
     print(f"wrote {len(found)} examples to {arguments.out}; {own}")
     return 0

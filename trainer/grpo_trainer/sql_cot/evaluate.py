@@ -1,7 +1,6 @@
 """`guerdon sqlcot evaluate ROWS --model NAME=DIR --out DIR`: how well policies' scores agree with the rows' targets."""
 
 import argparse
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from grpo_trainer import manifest, quiet
 from grpo_trainer.sql_cot import agreement, asking_options, row_file, targets
 from grpo_trainer.sql_cot.rows import Row
+from long_work import json_file
 
 
 def main(argv: list[str]) -> int:
@@ -38,25 +38,16 @@ def main(argv: list[str]) -> int:
         name: row_scores.scored(name, rows, asking, drawn, arguments.out / "scores" / name)
         for name, asking in askings.items()
     }
+    own = {"target": kind, "drawing": drawing, "models": {name: asking.record() for name, asking in askings.items()}}
     result = {
-        "manifest": {
-            "made": manifest.now(),
-            "rows": {"file": arguments.rows.name, "digest": row_scores.digest(rows), "count": len(rows)},
-            "queries": len({row["query_id"] for row in rows}),
-            "target": kind,
-            "drawing": drawing,
-            "models": {name: asking.record() for name, asking in askings.items()},
-            "packages": {name: manifest.installed(name) for name in ("guerdon", *manifest.PACKAGES, "scipy")},
-        },
+        "manifest": made_of(arguments.rows, rows) | own,
         "targets": {"mean": float(np.mean(truth)), "sd": float(np.std(truth))},
         "models": {name: of_model(found, truth, rows) for name, found in scores.items()},
         "gains": gains(scores, truth, rows),
     }
-    text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    (arguments.out / "evaluation.json").write_text(text, encoding="utf-8")
+    json_file.write(arguments.out / "evaluation.json", result)
     page = evaluation_report.write(result, scores, truth, rows, arguments.out)
-    print(evaluation_report.summary(result))
-    print(f"\n{page}")
+    print(f"{evaluation_report.summary(result)}\n\n{page}")
     return 0
 
 
@@ -101,6 +92,15 @@ def named(models: Sequence[str]) -> dict[str, str]:
             raise ValueError(f"two models are named {name!r}; write --model OTHER-NAME={where}")
         found[name] = where
     return found
+
+
+def made_of(file: Path, rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "made": manifest.now(),
+        "rows": {"file": file.name, "digest": row_file.digest(rows), "count": len(rows)},
+        "queries": len({row["query_id"] for row in rows}),
+        "packages": {name: manifest.installed(name) for name in ("guerdon", *manifest.PACKAGES, "scipy")},
+    }
 
 
 def of_model(scores: Sequence[Any], truth: Sequence[float], rows: Sequence[Row]) -> dict[str, Any]:

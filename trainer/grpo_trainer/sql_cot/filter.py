@@ -5,8 +5,6 @@ the reason stands in the row, and nothing is counted as 0) and summary.json. Eac
 """
 
 import argparse
-import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 from grpo_trainer import quiet
 from grpo_trainer.sql_cot import asking_options, row_file
 from grpo_trainer.sql_cot.rows import Row
+from long_work import json_file
 
 
 def main(argv: list[str]) -> int:
@@ -37,19 +36,10 @@ def main(argv: list[str]) -> int:
     drawn = row_scores.Drawing(**drawing)
     scores = row_scores.scored("filter", rows, asking, drawn, arguments.out / "scores")
     parts = divided(rows, scores, arguments.threshold)
-    summary = {
-        "rows": len(rows),
-        **{name: len(part) for name, part in parts.items()},
-        "unscored_reasons": dict(Counter(row["reason"] for row in parts["unscored"])),
-        "valid_completions": sum(score.valid for score in scores),
-        "completions": sum(score.samples for score in scores),
-        "threshold": arguments.threshold,
-        "model": arguments.model,
-        **drawing,
-    }
     for name, part in parts.items():
-        row_file.write(part, arguments.out / f"{name}.jsonl")
-    _write(arguments.out / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        json_file.write_rows(arguments.out / f"{name}.jsonl", part)
+    asked = {"threshold": arguments.threshold, "model": arguments.model, **drawing}
+    json_file.write(arguments.out / "summary.json", counted(parts, scores) | asked)
     counts = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
     print(f"{len(rows)} rows: {counts} (threshold {arguments.threshold:g}); they lie in {arguments.out}")
     return 0
@@ -81,7 +71,12 @@ def divided(rows: Sequence[Row], scores: Sequence[Any], threshold: float) -> dic
     return parts
 
 
-def _write(place: Path, text: str) -> None:
-    part = place.with_name(f"{place.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, place)
+def counted(parts: dict[str, list[Row]], scores: Sequence[Any]) -> dict[str, Any]:
+    """Return how many rows each part has, and why rows have no score."""
+    return {
+        "rows": len(scores),
+        **{name: len(part) for name, part in parts.items()},
+        "unscored_reasons": dict(Counter(row["reason"] for row in parts["unscored"])),
+        "valid_completions": sum(score.valid for score in scores),
+        "completions": sum(score.samples for score in scores),
+    }

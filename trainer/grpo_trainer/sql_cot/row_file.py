@@ -37,9 +37,9 @@ def read(path: Path) -> list[Row]:
     return rows
 
 
-def write(rows: Sequence[Row], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+def digest(rows: Sequence[Row]) -> str:
+    """Return 16 hexadecimal digits, the same for rows that are the same."""
+    return sha256(json.dumps(list(rows), sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def _jsonl(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -1,18 +1,18 @@
 """Scores of rows by a policy: drawn batch by batch, kept as they come, read from the completions."""
 
-import json
 import statistics
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from grpo_trainer import ledger
+from grpo_trainer.sql_cot import row_file
 from grpo_trainer.sql_cot.rows import Row
 from grpo_trainer.sql_cot.scoring_policy import Asking, ScoringPolicy
+from long_work import claim
+from long_work.journal import Journal
+from long_work.progress import Progress
 from reward_server.rewards.sql_cot import parse
 
 FAULTS = {
@@ -52,29 +52,24 @@ def scored(name: str, rows: Sequence[Row], asking: Asking, drawing: Drawing, fol
     """Return a score a row; batches that an earlier call left in `folder` are taken over.
 
     Raises:
-        ValueError: the folder holds scores of another policy, of other rows or of another way to draw; or the policy
-            cannot be loaded.
+        ValueError: the policy cannot be loaded.
+        CommandError: the folder holds scores of another policy, of other rows or of another way to draw, or cannot be
+            read or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     policy = ScoringPolicy(asking)
-    own = {"rows": digest(rows), "weights": policy.fingerprint, "template": policy.template}
-    _claim(folder, {**own, **asking.record(), **vars(drawing)})
-    kept = folder / "completions.jsonl"
-    done = ledger.lines(kept)
-    if kept.exists():  # without a line that was cut off
-        ledger.write_whole(kept, "".join(_line(record) for record in done))
-    started, before = time.monotonic(), len(done)
+    own = {"rows": row_file.digest(rows), "weights": policy.fingerprint, "template": policy.template}
+    completions = folder / "completions.jsonl"
+    claim.stake(completions, {**own, **asking.record(), **vars(drawing)}, folder / "scored.json")
+    kept = Journal(completions, "batch")
     batches = [list(rows[start : start + drawing.batch]) for start in range(0, len(rows), drawing.batch)]
-    for number, batch in enumerate(batches[before:], before):
-        seed = int(sha256(f"{drawing.seed}/{number}".encode()).hexdigest()[:8], 16)
-        made = policy.completions(batch, drawing.samples, drawing.temperature, seed)
-        done.append({"batch": number, "completions": made})
-        with kept.open("a", encoding="utf-8") as file:
-            file.write(_line(done[-1]))
-        each = (time.monotonic() - started) / (number + 1 - before)
-        left = each * (len(batches) - number - 1)
-        print(f"{name}: {number + 1}/{len(batches)} batches, about {left:.0f} s left", file=sys.stderr, flush=True)
-    return [read(completions) for record in done for completions in record["completions"]]
+    with Progress(f"{name}, batches of rows", len(batches), done=len(kept)) as progress:
+        for number, batch in enumerate(batches):
+            if number not in kept:
+                seed = int(sha256(f"{drawing.seed}/{number}".encode()).hexdigest()[:8], 16)
+                made = policy.completions(batch, drawing.samples, drawing.temperature, seed)
+                kept.append([{"batch": number, "completions": made}])
+                progress.advance()
+    return [read(texts) for number in range(len(batches)) for texts in kept[number]["completions"]]
 
 
 def read(completions: Sequence[str]) -> RowScore:
@@ -85,35 +80,3 @@ def read(completions: Sequence[str]) -> RowScore:
         return RowScore(statistics.fmean(valid), len(valid), len(parsed), None, completions[0])
     reason = FAULTS[statistics.mode(rung for rung, _ in parsed)]
     return RowScore(None, 0, len(parsed), reason, completions[0])
-
-
-def digest(rows: Sequence[Row]) -> str:
-    return sha256(json.dumps(list(rows), sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
-
-
-def _claim(folder: Path, own: dict[str, Any]) -> None:
-    place = folder / "scored.json"
-    other = _claimed(place)
-    if other is None:
-        ledger.write_whole(place, json.dumps(own, indent=2, sort_keys=True) + "\n")
-        return
-    differ = sorted(key for key in own | other if own.get(key) != other.get(key))
-    if differ:
-        raise ValueError(f"{folder} holds scores that differ in {', '.join(differ)}; choose another --out")
-
-
-def _claimed(place: Path) -> dict[str, Any] | None:
-    """Return what the folder's scores are of; None where it has none yet."""
-    if not place.exists():
-        return None
-    try:
-        other = json.loads(place.read_text(encoding="utf-8"))
-    except ValueError:
-        other = None
-    if not isinstance(other, dict):
-        raise ValueError(f"{place} was cut off: nobody knows what the scores beside it are of; delete its folder")
-    return other
-
-
-def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"

@@ -3,6 +3,8 @@
 import sys
 from importlib import import_module
 
+from long_work.command_error import CommandError
+
 COMMANDS = {
     "build": "rows of SQL, question and reasoning from a database",
     "corpus": "examples of the answer's form, to train a small model on",
@@ -22,7 +24,7 @@ def main(argv: list[str]) -> int:
         return 2
     try:
         return int(import_module(f"grpo_trainer.sql_cot.{name}").main(rest))
-    except (OSError, ValueError) as error:
+    except (CommandError, OSError, ValueError) as error:
         print(f"guerdon sqlcot {name}: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:

@@ -1,6 +1,5 @@
 """Where a local model's weights are: a directory, an adapter, a training run, a hub id, a GGUF file or package."""
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -9,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from long_work import content_digest
 from model_evaluation.evaluation_error import EvaluationError
 from reward_server.rewards.models.source import fingerprint
 
@@ -87,7 +87,7 @@ def converted(weights: str) -> Path | None:
     if weights.startswith(PACKAGE):
         name = weights.removeprefix(PACKAGE)
     elif weights.endswith(".gguf"):
-        name = f"gguf-{_sha256(Path(weights))[:24]}"
+        name = f"gguf-{content_digest.of(Path(weights))[:24]}"
     else:
         return None
     place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guerdon" / "models" / name
@@ -135,12 +135,7 @@ def _identity(weights: str) -> str:
         return f"{weights} {metadata.version(weights.removeprefix(PACKAGE))}"
     path = Path(weights)
     if path.is_file():
-        return _sha256(path)
+        return content_digest.of(path)
     if path.parent.name == "snapshots":  # the hub's cache names them by their commit
         return f"{path.parent.parent.name.removeprefix('models--').replace('--', '/')} {path.name}"
     return fingerprint(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

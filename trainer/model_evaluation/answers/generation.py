@@ -5,58 +5,24 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from long_work.progress import Progress
 from model_evaluation.answers import model_outputs
 from model_evaluation.answers.checkpoint import PACKAGE, Checkpoint, downloaded, located
 from model_evaluation.answers.completion import Completion
+from model_evaluation.answers.completions import Answers, Draw, Draws
 from model_evaluation.answers.contestant import Contestant
 from model_evaluation.answers.sampling import Sampling
 from model_evaluation.content_key import content_key
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.journal import Journal
 from model_evaluation.prompts import Prompt
-from model_evaluation.stage import Stage
 
 DONE = ("ok", "invalid_input")
 """What is not made again: what there is, and what no run can make."""
-
-
-class Draw(NamedTuple):
-    """One completion that is wanted."""
-
-    prompt: Prompt
-    sampling: Sampling
-
-
-@dataclass(frozen=True)
-class Draws:
-    """What one contestant said when it was asked each prompt several times.
-
-    Attributes:
-        completions: a row a prompt, in the prompts' order, with one completion a draw.
-        facts: as of `Answers`.
-    """
-
-    contestant: Contestant
-    completions: list[list[Completion]]
-    facts: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What one contestant said.
-
-    Attributes:
-        completions: one a prompt, in the prompts' order.
-        facts: what the manifest says about the model: source, hashes, template, type of numbers.
-    """
-
-    contestant: Contestant
-    completions: list[Completion]
-    facts: dict[str, Any]
 
 
 def answers(contestant: Contestant, prompts: Sequence[Prompt], sampling: Sampling, out: Path, batch: int) -> Answers:
@@ -120,7 +86,7 @@ def _of_local(contestant: Contestant, wanted: Sequence[Draw], journal: Journal, 
     keys = [_key({"kind": "local", **identity}, draw) for draw in wanted]
     by_key = dict(zip(keys, wanted, strict=True))
     missing = journal.missing(by_key, DONE)
-    with Stage(f"{contestant.name}: answers", len(by_key), len(by_key) - len(missing)) as stage:
+    with Progress(f"{contestant.name}: answers", len(by_key), len(by_key) - len(missing)) as stage:
         if missing:
             _fill(contestant, checkpoint, missing, journal, batch, stage)
     facts = {"kind": "local", "source": contestant.source, "identity": identity, **_loaded_facts(journal, keys)}
@@ -133,7 +99,7 @@ def _fill(
     missing: Mapping[str, Draw],
     journal: Journal,
     batch: int,
-    stage: Stage,
+    stage: Progress,
 ) -> None:
     try:
         from model_evaluation.answers.language_model import LanguageModel
@@ -172,7 +138,7 @@ async def _of_endpoint(contestant: Contestant, wanted: Sequence[Draw], journal: 
     keys = [_key(facts, draw) for draw in wanted]
     by_key = dict(zip(keys, wanted, strict=True))
     missing = journal.missing(by_key, DONE)
-    with Stage(f"{contestant.name}: answers", len(by_key), len(by_key) - len(missing)) as stage:
+    with Progress(f"{contestant.name}: answers", len(by_key), len(by_key) - len(missing)) as stage:
         async with Endpoint(contestant) as endpoint:
             for some in _batches(missing, max(1, len(missing))):
                 by_prompt = {draw.prompt.id: key for key, draw in some.items()}

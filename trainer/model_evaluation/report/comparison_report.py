@@ -12,12 +12,12 @@ from typing import Any
 from guerdon.judge_messages import Budget, JudgeInfo
 from model_evaluation.answers import tag_format
 from model_evaluation.answers.completion import visible
-from model_evaluation.answers.generation import Answers
+from model_evaluation.answers.completions import Answers
 from model_evaluation.answers.sampling import Sampling
 from model_evaluation.content_key import content_key
 from model_evaluation.judging import RECONCILE, Judged
 from model_evaluation.prompts import Prompt
-from model_evaluation.report import manifest
+from model_evaluation.report import comparison_warnings, manifest
 from model_evaluation.report.samples import samples
 from model_evaluation.spending import spending
 from model_evaluation.statistics import comparison_statistics
@@ -28,10 +28,6 @@ from model_evaluation.statistics.ranking import corrected, rank
 from model_evaluation.statistics.score_difference import distribution
 
 FORMAT = 1
-UNSTEADY = 0.5
-"""A share of prompts with the same verdict in both orders below which the reader is warned."""
-MANY_CUT_OFF = 0.1
-"""A share of answers that ran into max_tokens above which the reader is warned."""
 Report = dict[str, Any]
 
 
@@ -57,11 +53,11 @@ def report(setting: Setting, answers: Sequence[Answers], games: Sequence[Judged]
     pairs = corrected(statistics, ranking) if ranking else statistics
     models = [_model(one, setting, outcomes) for one in answers]
     failures = _failures(answers, games, outcomes)
-    warnings = _warnings(setting, answers, models, failures, len(games))
+    warnings = comparison_warnings.of_run(setting.judge, setting.sampling, answers, models, failures, len(games))
     return {
         "format": FORMAT,
         "headlines": [pair.verdict for pair in pairs],
-        "warnings": [*warnings, *_kin(setting.judge.model, described), *_unsteady(pairs)],
+        "warnings": [*warnings, *comparison_warnings.of_judge(setting.judge.model, described, pairs)],
         "models": models,
         "pairs": [one.model_dump(mode="json") for one in pairs],
         "ranking": ranking.model_dump(mode="json") if ranking else None,
@@ -138,52 +134,6 @@ def _failures(answers: Sequence[Answers], games: Sequence[Judged], outcomes: Seq
     asked = [outcome for game, outcome in zip(games, outcomes, strict=True) if game.failed is None]
     verdicts = Counter(one.status for one in asked if one.winner is None)
     return {"completions": dict(sorted(completions.items())), "verdicts": dict(sorted(verdicts.items()))}
-
-
-def _warnings(
-    setting: Setting, answers: Sequence[Answers], models: Sequence[Report], failures: Report, games: int
-) -> list[str]:
-    found: list[str] = []
-    if setting.judge.warning:
-        found.append(f"The judge {setting.judge.name} is not to be believed: {setting.judge.warning}.")
-    failed: Mapping[str, int] = failures["verdicts"]
-    if spent := failed.get("judge_budget", 0):
-        found.append(
-            f"Partial: the budget ended before {spent} of {games} comparisons were judged. The numbers are those of "
-            "the others; the same command with a higher --max-cost goes on."
-        )
-    if others := sum(failed.values()) - spent:
-        found.append(f"{others} of {games} comparisons failed at the judge; the same command tries them again.")
-    if missing := sum(failures["completions"].values()):
-        found.append(f"{missing} completions failed; no verdict was asked for them.")
-    found += [
-        f"{one.contestant.name} has no chat template; it was asked in the plain one that ships."
-        for one in answers
-        if one.facts.get("own_chat_template") is False and setting.sampling.prompt_format == "chat"
-    ]
-    found += [
-        f"{one['cut_off']} of {one['answers']} answers of {one['name']} were cut off at {setting.sampling.max_tokens} "
-        "tokens."
-        for one in models
-        if one["cut_off"] > MANY_CUT_OFF * one["answers"]
-    ]
-    return found
-
-
-def _kin(judge: str, described: Mapping[str, str]) -> list[str]:
-    warning = same_family(judge, described.values())
-    return [f"{warning[0].upper()}{warning[1:]}."] if warning else []
-
-
-def _unsteady(statistics: Sequence[ComparisonStatistics]) -> list[str]:
-    """Say where a judge goes by the place of an answer more often than by its words."""
-    found = [(one, one.bias.position_consistency.value) for one in statistics]
-    return [
-        f"{one.model_a} against {one.model_b}: the judge says the same in both orders on {100 * steady:.0f}% of the "
-        "prompts only; it goes by the place of an answer more than by its words."
-        for one, steady in found
-        if steady is not None and steady < UNSTEADY
-    ]
 
 
 def _manifest(setting: Setting, answers: Sequence[Answers]) -> Report:

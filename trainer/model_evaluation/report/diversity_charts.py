@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from model_evaluation.report.charts import COLOURS, INK, svg
+from model_evaluation.report.chart import COLOURS, INK, legend, short, svg
 
 Report = Mapping[str, Any]
 DRAWN = ("distinct_2", "semantic", "self_bleu_4.method1", "novelty")
@@ -59,11 +59,9 @@ def quality_and_diversity(axes: Axes, report: Report, quality: str, metric: str)
                 ends = [one["interval"]["low"], one["interval"]["high"]]
                 line = (ends, [y["value"]] * 2) if place == "x" else ([x["value"]] * 2, ends)
                 axes.plot(*line, color=colour, linewidth=1.5)
-        axes.plot(x["value"], y["value"], "o", color=colour, label=arm["name"])
+        axes.plot(x["value"], y["value"], "o", color=colour, label=short(arm["name"]))
     axes.set(xlabel=quality, ylabel=metric)
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.legend(loc="outside lower center", ncols=3)
+    legend(axes)
 
 
 def signal_share(axes: Axes, report: Report) -> None:
@@ -72,22 +70,22 @@ def signal_share(axes: Axes, report: Report) -> None:
         left = 0.0
         for place, reward in enumerate(rewards):
             share = 100 * ((arm["signal_share"] or {}).get(reward) or 0.0)
-            label = reward if row == 0 else None
+            label = short(reward) if row == 0 else None
             axes.barh(row, share, left=left, height=0.55, color=COLOURS[place % len(COLOURS)], label=label)
             left += share
     _arms(axes, report)
     axes.set(xlabel="% of the advantage's variance, mean over steps and seeds")
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.legend(loc="outside lower center", ncols=3)
+    legend(axes)
 
 
 def _arms(axes: Axes, report: Report) -> None:
-    axes.set_yticks(range(len(report["arms"])), [arm["name"] for arm in report["arms"]])
+    axes.set_yticks(range(len(report["arms"])), [short(arm["name"]) for arm in report["arms"]])
     axes.set_ylim(len(report["arms"]) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
 
 
 def _title(report: Report, metric: str) -> str:
     better = report["metrics"][metric]["better"]
-    return f"{metric} ({better} is better)" if metric.startswith("quality.") else f"{metric} ({better} is more varied)"
+    if better is None:
+        return metric
+    return f"{metric} ({better} is {'better' if metric.startswith('quality.') else 'more varied'})"

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from model_evaluation.report import charts, figure
+from model_evaluation.report import comparison_charts, figure
 
 Report = Mapping[str, Any]
 TEMPLATES = files("model_evaluation.report") / "templates"
@@ -21,7 +21,7 @@ def comparison(report: Report, opened: int) -> str:
         "report.html",
         r=report,
         title=" against ".join(names) if len(names) == 2 else f"{len(names)} models compared",
-        charts=[Markup(svg) for svg in charts.svgs(report)],  # noqa: S704 - ours; matplotlib escapes the names in it
+        charts=[Markup(svg) for svg in comparison_charts.svgs(report)],  # noqa: S704 - ours; matplotlib escapes names
         complete=complete,
         opened=opened,
     )
@@ -91,7 +91,8 @@ def kinds(sample: Report) -> list[str]:
     """Return under which of the browser's filters a sample is shown."""
     found = {verdict["winner"] or "failed" for verdict in sample["verdicts"]}
     turned = any(
-        charts.order_kind(verdict["orders"]) not in {None, charts.POSITION[0]} for verdict in sample["verdicts"]
+        comparison_charts.order_kind(verdict["orders"]) not in {None, comparison_charts.POSITION[0]}
+        for verdict in sample["verdicts"]
     )
     return sorted(found | ({"turned"} if turned else set()))
 

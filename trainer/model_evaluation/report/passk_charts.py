@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from model_evaluation.report.charts import COLOURS, svg
+from model_evaluation.report.chart import COLOURS, legend, short, svg
 
 Report = Mapping[str, Any]
 
@@ -20,7 +20,9 @@ def curves(axes: Axes, report: Report) -> None:
         known = [(int(name.removeprefix("pass@")), one) for name, one in arm["metrics"].items()]
         points = [(k, one) for k, one in known if one["value"] is not None]
         colour = COLOURS[place % len(COLOURS)]
-        axes.plot([k for k, _ in points], [one["value"] for _, one in points], "o-", color=colour, label=arm["name"])
+        axes.plot(
+            [k for k, _ in points], [one["value"] for _, one in points], "o-", color=colour, label=short(arm["name"])
+        )
         for k, one in points:
             if one["interval"]:
                 axes.plot([k, k], [one["interval"]["low"], one["interval"]["high"]], color=colour, linewidth=1.2)
@@ -28,6 +30,4 @@ def curves(axes: Axes, report: Report) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(ks, [str(k) for k in ks])
     axes.set(xlabel="k", ylabel="pass@k", ylim=(-0.03, 1.03))
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.legend(loc="outside lower center", ncols=3)
+    legend(axes)

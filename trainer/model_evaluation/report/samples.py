@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model_evaluation.answers.completion import Completion
-from model_evaluation.answers.generation import Answers
+from model_evaluation.answers.completions import Answers
 from model_evaluation.judging import Judged
 from model_evaluation.prompts import Prompt
 

@@ -20,7 +20,7 @@ class Checker:
     """A way to tell.
 
     Attributes:
-        identity: another one is another verdict.
+        identity: its name, and what else a verdict depends on; another one is another verdict.
         check: the verdict on one completion of a prompt.
     """
 
@@ -75,7 +75,8 @@ def tests(prompts: Sequence[Prompt], place: Confinement, *, continues: bool) -> 
         before = prompt.shown if continues else ""
         return confinement.verdict(place, program(text, prompt.reference or "", before, done), done)
 
-    return Checker(("tests", place.described, str(continues)), check)
+    joined = "completions continue the prompt's own code" if continues else "completions are programs of their own"
+    return Checker(("tests", place.described, joined), check)
 
 
 def at_least(score: Score, threshold: float) -> Verdict:

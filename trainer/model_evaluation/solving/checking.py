@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from long_work.progress import Progress
 from model_evaluation.answers.completion import Completion
-from model_evaluation.answers.generation import Draws
+from model_evaluation.answers.completions import Draws
 from model_evaluation.content_key import content_key
 from model_evaluation.journal import Journal
 from model_evaluation.prompts import Prompt
 from model_evaluation.solving.checkers import Checker
 from model_evaluation.solving.verdict import Verdict
-from model_evaluation.stage import Stage
 
 FILE = "verdicts.jsonl"
 NO_COMPLETION = "there is no completion"
@@ -33,7 +33,7 @@ def checked(checker: Checker, prompts: Sequence[Prompt], draws: Sequence[Draws],
     }
     missing = journal.missing(wanted)
     with (
-        Stage("checks", len(wanted), len(wanted) - len(missing)) as stage,
+        Progress("checks", len(wanted), len(wanted) - len(missing)) as stage,
         ThreadPoolExecutor(os.cpu_count() or 1) as threads,
     ):
         found = threads.map(lambda asked: checker.check(*asked), missing.values())

@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from model_evaluation.answers.generation import Draws
+from model_evaluation.answers.completions import Draws
 from model_evaluation.answers.sampling import Sampling
 from model_evaluation.content_key import content_key
 from model_evaluation.prompts import Prompt
 from model_evaluation.report import manifest
 from model_evaluation.report.figure import estimate, number, plain
 from model_evaluation.solving.checking import Verdicts
+from model_evaluation.solving.program import suspicion
 from model_evaluation.statistics import arm_difference
 from model_evaluation.statistics.arm_difference import Cells
 from model_evaluation.statistics.pass_at_k import CEILING_ANY, CEILING_FIRST, at_ceiling, pass_at_k
@@ -52,7 +53,7 @@ def report(setting: Setting, solved: Sequence[Solved]) -> Report:
     cells = {f"pass@{k}": {name: _cells(some, k) for name, some in by_arm.items()} for k in setting.k}
     seed = setting.sampling.seed
     arms = [
-        _arm(name, some, {k: arm_difference.arm_mean(of[name], seed) for k, of in cells.items()})
+        _arm(name, some, {k: arm_difference.arm_mean(of[name], seed) for k, of in cells.items()}, setting.how)
         for name, some in by_arm.items()
     ]
     return {
@@ -91,7 +92,7 @@ def _of_prompt(right: Sequence[bool | None], k: int) -> float | None:
     return pass_at_k(len(known), sum(known), k) if len(known) >= k else None
 
 
-def _arm(name: str, some: Sequence[Solved], means: Mapping[str, Any]) -> Report:
+def _arm(name: str, some: Sequence[Solved], means: Mapping[str, Any], how: Mapping[str, Any]) -> Report:
     verdicts = [one for model in some for row in model.verdicts for one in row]
     unknown: dict[str, int] = {}
     for one in verdicts:
@@ -105,7 +106,19 @@ def _arm(name: str, some: Sequence[Solved], means: Mapping[str, Any]) -> Report:
         "right": sum(one.right is True for one in verdicts),
         "unknown": unknown,
         "cut_off": sum(one.finish == "length" for model in some for row in model.draws.completions for one in row),
+        "suspects": _suspects(some) if how["check"] == "tests" else [],
     }
+
+
+def _suspects(some: Sequence[Solved]) -> list[Report]:
+    """Return the completions that count as right and seem to read their own program; prompts and draws from 1 on."""
+    return [
+        {"seed": model.seed, "prompt": prompt, "draw": draw, "word": word}
+        for model in some
+        for prompt, (texts, verdicts) in enumerate(zip(model.draws.completions, model.verdicts, strict=True), 1)
+        for draw, (one, verdict) in enumerate(zip(texts, verdicts, strict=True), 1)
+        if verdict.right and (word := suspicion(one.text or ""))
+    ]
 
 
 def _warnings(arm: Report, most: int) -> list[str]:
@@ -120,6 +133,13 @@ def _warnings(arm: Report, most: int) -> list[str]:
     if arm["unknown"]:
         said = ", ".join(f"{status} {times}" for status, times in arm["unknown"].items())
         found.append(f"{sum(arm['unknown'].values())} completions of {name} are in no number ({said})")
+    if arm["suspects"]:
+        seed, prompt, draw, word = arm["suspects"][0].values()
+        found.append(
+            f"{len(arm['suspects'])} of the {arm['right']} right completions of {name} seem to read their own program "
+            f"or to leave it early, and may have forged that; the first: {word} (seed {seed}, prompt {prompt}, "
+            f"completion {draw})"
+        )
     if arm["cut_off"] > 0.1 * arm["completions"]:
         found.append(f"{arm['cut_off']} of {arm['completions']} completions of {name} ran into --max-tokens")
     return found
@@ -150,8 +170,7 @@ def show(report: Report, console: Console) -> None:
     console.print()
     for warning in report["warnings"]:
         console.print(Text(plain(f"! {warning}"), "yellow"))
-    how = report["manifest"]["how"]
-    console.print(Text(plain(f"checked by {how['check']}: {', '.join(map(str, list(how.values())[1:]))}")))
+    console.print(Text(plain(f"checked by {'; '.join(map(str, report['manifest']['how'].values()))}")))
     table = Table(title="Means over prompts and seeds, with 95% intervals", title_justify="left")
     table.add_column("k")
     for arm in report["arms"]:

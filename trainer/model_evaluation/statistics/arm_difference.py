@@ -41,6 +41,12 @@ class ArmDifference(Statistic):
         tested = self.p_holm is not None and self.p_holm < 1 - LEVEL
         return tested and bool(intervals) and all(0.0 not in one for one in intervals)
 
+    @property
+    def turned(self) -> "ArmDifference":
+        """The same pair seen from its other arm."""
+        turned = {"difference": self.difference.turned, "over_seeds": self.over_seeds.turned}
+        return self.model_copy(update={"a": self.b, "b": self.a, **turned})
+
 
 def compared(cells: Mapping[str, Cells], seed: int) -> list[ArmDifference]:
     """Compare every pair of arms in one metric; p-values are Holm's over these pairs.
@@ -52,6 +58,11 @@ def compared(cells: Mapping[str, Cells], seed: int) -> list[ArmDifference]:
     found = [difference(a, b, cells[a], cells[b], seed) for a, b in combinations(cells, 2)]
     adjusted = holm({f"{one.a}\0{one.b}": one.permutation.p for one in found})
     return [one.model_copy(update={"p_holm": adjusted[f"{one.a}\0{one.b}"]}) for one in found]
+
+
+def from_baseline(found: Sequence[ArmDifference], baseline: str) -> list[ArmDifference]:
+    """Return the pairs with the baseline, each as the other arm minus the baseline."""
+    return [one for one in found if one.b == baseline] + [one.turned for one in found if one.a == baseline]
 
 
 def difference(a: str, b: str, cells_a: Cells, cells_b: Cells, seed: int) -> ArmDifference:

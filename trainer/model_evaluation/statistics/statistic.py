@@ -22,6 +22,11 @@ class Interval(Statistic):
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    @property
+    def turned(self) -> Self:
+        """The interval of the value with the other sign."""
+        return self.model_copy(update={"low": 0.0 - self.high, "high": 0.0 - self.low})
+
 
 class Estimate(Statistic):
     """A number from `n` units (prompts, unless said otherwise), or null with a reason."""
@@ -34,6 +39,12 @@ class Estimate(Statistic):
     @classmethod
     def missing(cls, n: int, reason: str) -> Self:
         return cls(n=n, reason=reason)
+
+    @property
+    def turned(self) -> Self:
+        """The same difference seen from its other side."""
+        value = None if self.value is None else 0.0 - self.value  # 0 stays 0, not -0
+        return self.model_copy(update={"value": value, "interval": self.interval and self.interval.turned})
 
 
 class PValue(Statistic):

@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from guerdon.client import RewardClient, RewardServerError
 from guerdon.messages import Item, RewardInfo, Score, ScoreRequest
-from model_evaluation.answers.generation import Draws
+from long_work.progress import Progress
+from model_evaluation.answers.completions import Draws
 from model_evaluation.content_key import content_key
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.journal import Journal
 from model_evaluation.prompts import Prompt
-from model_evaluation.stage import Stage
 
 CHUNK = 64
 """Completions in one request."""
@@ -74,7 +74,7 @@ def scored(
 def _fill(info: RewardInfo, url: str, wanted: Mapping[str, Item], journal: Journal) -> None:
     missing = list(journal.missing(wanted, DONE).items())
     with (
-        Stage(f"{info.name}: scores", len(wanted), len(wanted) - len(missing)) as stage,
+        Progress(f"{info.name}: scores", len(wanted), len(wanted) - len(missing)) as stage,
         RewardClient(url, os.environ.get(TOKEN)) as client,
     ):
         for start in range(0, len(missing), CHUNK):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guerdon.messages import RewardInfo
-from model_evaluation.answers.generation import Draws
+from model_evaluation.answers.completions import Draws
 from model_evaluation.answers.sampling import Sampling
 from model_evaluation.content_key import content_key
 from model_evaluation.prompts import Prompt
@@ -58,7 +58,8 @@ def report(setting: Setting, drawn: Sequence[Drawn]) -> Report:
     means = {name: {metric: arm_difference.arm_mean(of[name], seed) for metric, of in cells.items()} for name in by_arm}
     records = {name: [found for one in some if (found := _record(one))] for name, some in by_arm.items()}
     arms = [_arm(name, some, means[name], records[name]) for name, some in by_arm.items()]
-    against = {metric: from_baseline(found, setting.baseline) for metric, found in pairs.items()}
+    bounds = BOUNDS | {f"quality.{name}": info.range for name, info in setting.rewards.items()}
+    against = {metric: arm_difference.from_baseline(found, setting.baseline) for metric, found in pairs.items()}
     return {
         "format": FORMAT,
         "headlines": findings.headlines(setting.baseline, list(by_arm), against, means, setting.margin),
@@ -66,7 +67,7 @@ def report(setting: Setting, drawn: Sequence[Drawn]) -> Report:
         "warnings": findings.warnings(arms, records),
         "baseline": setting.baseline,
         "margin": setting.margin,
-        "metrics": {name: {"better": BOUNDS[name].better if name in BOUNDS else "higher"} for name in cells},
+        "metrics": {name: {"better": bounds[name].better if name in bounds else None} for name in cells},
         "arms": arms,
         "pairs": _pairs(pairs),
         "from_baseline": {
@@ -77,25 +78,6 @@ def report(setting: Setting, drawn: Sequence[Drawn]) -> Report:
         "samples": _samples(setting.prompts, by_arm),
         "manifest": _manifest(setting, drawn),
     }
-
-
-def from_baseline(found: Sequence[ArmDifference], baseline: str) -> list[ArmDifference]:
-    """Return the pairs with the baseline, each as the other arm minus the baseline."""
-    straight = [one for one in found if one.b == baseline]
-    return straight + [turned(one) for one in found if one.a == baseline]
-
-
-def turned(one: ArmDifference) -> ArmDifference:
-    """Return the same pair seen from its other arm."""
-    estimates = {}
-    for name in ("difference", "over_seeds"):
-        found = getattr(one, name)
-        interval = found.interval
-        if interval is not None:
-            interval = interval.model_copy(update={"low": 0.0 - interval.high, "high": 0.0 - interval.low})
-        value = None if found.value is None else 0.0 - found.value
-        estimates[name] = found.model_copy(update={"value": value, "interval": interval})
-    return one.model_copy(update={"a": one.b, "b": one.a, **estimates})
 
 
 def _metrics(drawn: Sequence[Drawn]) -> list[str]:
@@ -134,6 +116,7 @@ def _arm(name: str, some: Sequence[Drawn], means: Mapping[str, Any], records: Se
         "metrics": {metric: estimate.model_dump(mode="json") for metric, estimate in means.items()},
         "completions": len(every),
         "failed": len(every) - len(there),
+        "broken_sets": sum(any(one.text is None for one in row) for drawn in some for row in drawn.draws.completions),
         "unscored": sum(
             not score.ok and text.text is not None
             for drawn in some

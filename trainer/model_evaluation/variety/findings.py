@@ -46,7 +46,10 @@ def warnings(arms: Sequence[Mapping[str, Any]], records: Mapping[str, Sequence[R
         if len(arm["seeds"]) == 1 and len(arms) > 1:
             found.append(f"{name} is one model: what is said of it holds for that model, not for another run like it")
         if arm["failed"]:
-            found.append(f"{arm['failed']} of {completions} completions of {name} failed and are in no number")
+            found.append(
+                f"{arm['failed']} of {completions} completions of {name} failed; sets that lack one "
+                f"({arm['broken_sets']}) have no diversity, because a smaller set is as if it were more varied"
+            )
         if arm["unscored"]:
             found.append(f"{arm['unscored']} completions of {name} have no score; the quality is of the others")
         if arm["cut_off"] > MANY_CUT_OFF * completions:

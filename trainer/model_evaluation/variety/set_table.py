@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from model_evaluation.answers.generation import Draws
-from model_evaluation.stage import Stage
+from long_work.progress import Progress
+from model_evaluation.answers.completions import Draws
 from model_evaluation.variety import set_metrics
 from model_evaluation.variety.set_metrics import Metrics
 
@@ -17,17 +17,21 @@ Table = list[Metrics]
 
 
 def measured(draws: Sequence[Draws], vocabulary: int, *, embed: bool) -> list[Table]:
-    """Return one table a model; a completion that failed is not in its set.
+    """Return one table a model; a set of which a completion failed has no metrics.
+
+    A smaller set is as if it were more varied: the fewer the texts, the fewer the words they share.
 
     Args:
         embed: whether to embed the completions, for the semantic metrics.
     """
-    vectors = embedded({text for made in draws for row in texts(made) for text in row}) if embed else None
-    return [[_of_set(row, vocabulary, vectors) for row in texts(made)] for made in draws]
+    vectors = embedded({text for made in draws for row in whole_sets(made) for text in row}) if embed else None
+    return [[_of_set(row, vocabulary, vectors) for row in whole_sets(made)] for made in draws]
 
 
-def texts(made: Draws) -> list[list[str]]:
-    return [[one.text for one in row if one.text is not None] for row in made.completions]
+def whole_sets(made: Draws) -> list[list[str]]:
+    """Return the texts of every prompt; none where one of them failed."""
+    sets = [[one.text for one in row if one.text is not None] for row in made.completions]
+    return [texts if len(texts) == len(row) else [] for texts, row in zip(sets, made.completions, strict=True)]
 
 
 def embedded(wanted: set[str]) -> dict[str, "Vectors"]:
@@ -38,7 +42,7 @@ def embedded(wanted: set[str]) -> dict[str, "Vectors"]:
     encoder.load()
     ordered = sorted(wanted, key=lambda text: (len(text), text))
     found: dict[str, Vectors] = {}
-    with Stage("embeddings", len(ordered)) as stage:
+    with Progress("embeddings", len(ordered)) as stage:
         for some in (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)):
             found |= dict(zip(some, encoder.embed(some), strict=True))
             stage.advance(len(some))

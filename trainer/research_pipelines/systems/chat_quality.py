@@ -64,7 +64,7 @@ def _made(plan: Plan, amounts: Amounts) -> list[Stage]:
         Stage(
             "data",
             words("reward-model data --out", data, "--pairs", amounts.pairs, "--replies", amounts.replies),
-            tuple(data / f"{name}.jsonl" for name in ("preferences", "corpus", "prompts")),
+            tuple(data / f"{name}.jsonl" for name in ("preferences", "corpus", "prompts", "held_out")),
         ),
         Stage(
             "reward-model",
@@ -102,11 +102,14 @@ def _run(plan: Plan, amounts: Amounts, rewards: str, run: str, seed: int) -> Sta
 
 
 def _comparison(plan: Plan, amounts: Amounts) -> Stage:
-    """Return the stage that lets a judge compare the policy before and after the first seed's training."""
+    """Return the stage that lets a judge compare the policy before and after the first seed's training.
+
+    On questions that it was not trained on.
+    """
     trained, out = _out(plan, "chat_quality", plan.seeds[0]), plan.out / "comparison"
     real = plan.size == "real"
     before = plan.policy or ("meta-llama/Llama-3.2-3B-Instruct" if real else str(plan.out / "policy"))
-    prompts = "dataset:HuggingFaceH4/ultrachat_200k:test_sft" if real else str(plan.out / "data/prompts.jsonl")
+    prompts = "dataset:HuggingFaceH4/ultrachat_200k:test_sft" if real else str(plan.out / "data/held_out.jsonl")
     return Stage(
         "compare",
         (

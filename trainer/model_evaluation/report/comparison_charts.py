@@ -1,45 +1,18 @@
-"""The charts of a report, as SVG elements to put into a page; the same numbers draw the same bytes."""
+"""The charts of `guerdon compare`: win rates, scores, lengths, and what turning the order changes."""
 
-import io
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from model_evaluation.report.figure import plain
+from model_evaluation.report.chart import COLOURS, FAINT, INK, LEGEND_COLUMNS, legend, nothing, short, svg
 
 Report = Mapping[str, Any]
 
-INK, FAINT = "#1f2937", "#9ca3af"
 WON, TIED, LOST = "#0f766e", "#d1d5db", "#b45309"
-COLOURS = ("#0f766e", "#b45309", "#4338ca", "#be185d", "#4d7c0f", "#0369a1", "#7c2d12", "#6b7280")
-STYLE: Any = {  # matplotlib types the keys of its settings one by one
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#d1d5db",
-    "axes.grid": True,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "grid.color": "#eef0f3",
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: small files, and the page's own font
-    "text.parse_math": False,  # names are text: a$\\frac$b is no formula
-    "svg.hashsalt": "guerdon",  # the same report draws the same bytes
-    "xtick.color": "#6b7280",
-    "ytick.color": "#6b7280",
-}
-WIDTH = 5.6
-LEGEND_COLUMNS = 3
 STACKED = 0.4
 """How far from its row's middle a point may be moved; rows are 1 apart."""
 POSITION = ("same answer in both orders", "first shown, both times", "second shown, both times", "a tie in one order")
@@ -48,26 +21,14 @@ POSITION = ("same answer in both orders", "first shown, both times", "second sho
 def svgs(report: Report) -> list[str]:
     """Return every chart of a comparison, in reading order."""
     pairs = max(1, len(report["pairs"]))
-    legend = 0.18 * -(-len(report["models"]) // LEGEND_COLUMNS)
+    rows = 0.18 * -(-len(report["models"]) // LEGEND_COLUMNS)
     drawn: list[tuple[str, Callable[..., None], float]] = [
         ("Win rate, with 95% interval", win_bars, 1.5 + 0.85 * pairs),
-        ("Scores by model", score_histogram, 2.7 + legend),
+        ("Scores by model", score_histogram, 2.7 + rows),
         ("Length and verdict", length_and_verdict, 2.9),
         ("What happens when the order is turned", position_consistency, 2.9),
     ]
     return [svg(title, partial(draw, report=report), height) for title, draw, height in drawn]
-
-
-def svg(title: str, draw: Callable[[Axes], None], height: float = 2.9) -> str:
-    """Return one chart as an SVG element."""
-    with mpl.rc_context(STYLE), _any_script():
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.subplots()
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
-        draw(axes)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()[out.getvalue().index("<svg") :]
 
 
 def win_bars(axes: Axes, report: Report) -> None:
@@ -87,7 +48,7 @@ def win_bars(axes: Axes, report: Report) -> None:
             low, high = 100 * rate["interval"]["low"], 100 * rate["interval"]["high"]
             axes.plot([low, high], [row + 0.36] * 2, color=INK, linewidth=2, solid_capstyle="butt")
             axes.plot(100 * rate["rate"], row + 0.36, "o", color=INK, markersize=5)
-        labels.append(f"{_short(pair['model_a'])}\nagainst {_short(pair['model_b'])}")
+        labels.append(f"{short(pair['model_a'])}\nagainst {short(pair['model_b'])}")
     axes.axvline(50, color=INK, linewidth=1, linestyle=(0, (3, 3)), zorder=0.5)
     axes.set(xlim=(0, 100), ylim=(len(labels) - 0.4, -0.5), xlabel="% of prompts: won, tied, lost; ● win rate")
     axes.set_yticks(range(len(labels)), labels)
@@ -97,25 +58,23 @@ def win_bars(axes: Axes, report: Report) -> None:
 def score_histogram(axes: Axes, report: Report) -> None:
     scores = scores_by_model(report)
     if not any(scores.values()):
-        return _nothing(axes, "the judge gave no scores")
+        return nothing(axes, "the judge gave no scores")
     width = 0.8 / max(1, len(scores))
     for index, (model, values) in enumerate(scores.items()):
         counts = Counter(min(10, int(value + 0.5)) for value in values)
         places = [score - 0.4 + width * (index + 0.5) for score in range(11)]
         heights = [counts[score] for score in range(11)]
-        axes.bar(places, heights, width=width, color=COLOURS[index % len(COLOURS)], label=_short(model))
+        axes.bar(places, heights, width=width, color=COLOURS[index % len(COLOURS)], label=short(model))
     axes.set(xlabel="score, 0 to 10 (rounded)", ylabel="comparisons", xlim=(-0.6, 10.6))
     axes.set_xticks(range(11))
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.legend(loc="outside lower center", ncols=LEGEND_COLUMNS)  # beside the bars, never on them
+    legend(axes)
     return None
 
 
 def length_and_verdict(axes: Axes, report: Report) -> None:
     points = [point for sample in report["samples"] for point in _length_points(sample)]
     if not points:
-        return _nothing(axes, "no comparison has a verdict")
+        return nothing(axes, "no comparison has a verdict")
     for winner, middle, colour in (("a", 2, WON), ("tie", 1, FAINT), ("b", 0, LOST)):
         differences = [difference for difference, won_by in points if won_by == winner]
         heights = [middle + offset for offset in stacked(differences, max(abs(one) for one, _ in points))]
@@ -153,7 +112,7 @@ def position_consistency(axes: Axes, report: Report) -> None:
     )
     total = sum(kinds.values())
     if not total:
-        return _nothing(axes, "no comparison has a verdict in both orders")
+        return nothing(axes, "no comparison has a verdict in both orders")
     colours = (WON, LOST, "#be185d", FAINT)
     for row, (kind, colour) in enumerate(zip(POSITION, colours, strict=True)):
         share = 100 * kinds[kind] / total
@@ -199,24 +158,5 @@ def _length_points(sample: Report) -> list[tuple[int, str]]:
 
 def _named(report: Report) -> tuple[str, str]:
     if len(report["pairs"]) == 1:
-        return _short(report["pairs"][0]["model_a"]), _short(report["pairs"][0]["model_b"])
+        return short(report["pairs"][0]["model_a"]), short(report["pairs"][0]["model_b"])
     return "the pair's first", "the second"
-
-
-def _short(name: str) -> str:
-    text = plain(name if len(name) <= 24 else f"…{name[-23:]}")
-    return f"\u200b{text}" if text.startswith("_") else text  # matplotlib leaves names with _ out of legends
-
-
-@contextmanager
-def _any_script() -> Iterator[None]:
-    """Draw names in scripts that matplotlib's own font lacks: the browser has them, matplotlib only measures."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
-        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support")
-        yield
-
-
-def _nothing(axes: Axes, reason: str) -> None:
-    axes.text(0.5, 0.5, reason, ha="center", va="center", color=FAINT, transform=axes.transAxes)
-    axes.set_axis_off()

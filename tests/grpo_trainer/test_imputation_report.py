@@ -1,0 +1,45 @@
+"""`guerdon imputation`: the page and the facts of runs that imputed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grpo_trainer.imputation.imputer import Imputer
+from grpo_trainer.imputation.report import main
+from grpo_trainer.ledger import Ledger
+from grpo_trainer.run_config import Imputation
+
+
+def imputed_run(folder: Path) -> Path:
+    run = Ledger(folder)
+    run.manifest({"seed": 0, "config": {"imputation": {"threshold": 0.5}}})
+    rng, imputer = np.random.default_rng(0), Imputer(Imputation(from_share=0.0, threshold=0.0), 8, 0)
+    for number in range(1, 9):
+        features = rng.normal(size=(32, 3))
+        plan = imputer.plan(32, 0.5)
+        outcome = imputer.complete(plan, features, np.where(plan.asked, features[:, 0], np.nan))
+        facts = {"reward": "letters", **outcome.record}
+        run.step({"step": number, "reward": {"mean": 0.1 * number}, "failed_share": 0.0, "imputation": facts}, [])
+    return folder
+
+
+def test_a_report_says_what_was_saved_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    run, out = imputed_run(tmp_path / "a$\\frac$"), tmp_path / "report"
+    assert main([str(run), "--out", str(out)]) == 0
+    facts = json.loads((out / "report.json").read_text())["runs"]["a$\\frac$"]
+    assert facts["calls_saved"] > 0
+    assert "a$\\frac$" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), ('{"a": ', "is not JSON")])
+def test_facts_that_cannot_be_shown_are_named_and_nothing_is_written(
+    content: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    also, out = tmp_path / "facts.json", tmp_path / "report"
+    if content is not None:
+        also.write_text(content)
+    assert main([str(imputed_run(tmp_path / "run")), "--also", str(also), "--out", str(out)]) == 2
+    assert f"facts.json {said}" in capsys.readouterr().err
+    assert not out.exists()

@@ -1,0 +1,75 @@
+"""The prompts in which arms are asked: rows of prompts.jsonl, or the openings of a file of scenarios."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from long_work.json_file import placed_rows
+from preference_elicitation import catalogue
+from preference_elicitation.dialogue import opened, prompt
+from preference_elicitation.elicitation_error import ElicitationError
+
+OTHERS = 5
+"""Personas that a candidate of best-of-N is tried on."""
+COLUMNS = {"scenario": str, "depth": int, "split": str, "persona": str, "pair_seed": int}
+ALL = "all"
+Row = dict[str, Any]
+
+
+def read(path: Path, split: str, limit: int | None, seed: int) -> list[Row]:
+    """Return the rows to ask in, in the order of scenario and depth: those of a split, `limit` spread over them.
+
+    A file of scenarios has no splits.
+
+    Raises:
+        CommandError: there are none, the file cannot be read, or a row is no prompt of `guerdon collect`.
+    """
+    rows = [row for row in _every(path, seed) if split == ALL or row.get("split", split) == split]
+    if not rows:
+        raise ElicitationError(f"{path} has no prompts with split = {split!r}")
+    return rows if limit is None else [rows[len(rows) * place // limit] for place in range(min(limit, len(rows)))]
+
+
+def others(path: Path, rows: Sequence[Row]) -> list[str]:
+    """Return personas that are not probed, to try candidates on: those of training, where the file says so."""
+    probed = {row["persona"]: None for row in rows}
+    every = dict.fromkeys(row["persona"] for row in _every(path, 0))
+    return [name for name in every if name not in probed][:OTHERS] or list(probed)[:OTHERS]
+
+
+def _every(path: Path, seed: int) -> list[Row]:
+    if path.suffix == ".jsonl":
+        rows = [_checked(row, place) for place, row in placed_rows(path)]
+    else:
+        rows = [_opening(one, seed + place) for place, one in enumerate(catalogue.scenarios(path))]
+    return sorted(rows, key=lambda row: (row["scenario"], row["depth"]))
+
+
+def _opening(scenario: catalogue.Scenario, pair_seed: int) -> Row:
+    said = opened(scenario)
+    return {
+        "scenario": said.scenario,
+        "depth": 0,
+        "persona": said.persona,
+        "prompt": prompt(said.turns),
+        "transcript": [turn.model_dump() for turn in said.turns],
+        "pair_seed": pair_seed,
+    }
+
+
+def _checked(row: Row, place: str) -> Row:
+    for name, kind in COLUMNS.items():
+        if not isinstance(row.get(name), kind):
+            raise ElicitationError(f"{place}: {name} is {row.get(name)!r}; a row is one that `guerdon collect` writes")
+    if not _tables(row.get("transcript"), "question", "answer"):
+        raise ElicitationError(f'{place}: transcript should be [{{"question": "text", "answer": "text"}}, …]')
+    if not _tables(row.get("prompt"), "role", "content"):
+        raise ElicitationError(f'{place}: prompt should be [{{"role": "user", "content": "text"}}, …]')
+    return row
+
+
+def _tables(found: Any, *keys: str) -> bool:
+    """Return whether it is a list of tables, one at least, in which each key has a text."""
+    if not isinstance(found, list) or not found:
+        return False
+    return all(isinstance(one, dict) and all(isinstance(one.get(key), str) for key in keys) for one in found)
