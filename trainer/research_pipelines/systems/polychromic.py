@@ -13,7 +13,7 @@ SMALL_MODEL = {"proof": ("600", "96", "2"), "smoke": ("40", "32", "1")}
 CORPUS_ROWS = {"proof": "8000", "smoke": "400"}
 PROMPTS = {"real": 200, "proof": 48, "smoke": 4}
 SAMPLES = {"real": 16, "proof": 8, "smoke": 4}
-STEPS = {"real": 500, "proof": 120, "smoke": 4}
+STEPS = {"real": 500, "proof": 200, "smoke": 4}
 COMPLETIONS_A_STEP = {"real": 40, "proof": 32, "smoke": 8}
 LENGTH = {"real": 64, "proof": 48, "smoke": 24}
 REWARDS = """
@@ -31,11 +31,13 @@ quality = "mentions"
 clusters = "embedding"
 cosine = 0.6    # where nearly every completion is a cluster of its own, nothing is left to gain
 subset = 4
+# an opener that lacks what was asked for makes no cluster: only good ones are varied
+required_format = '(?=.*Harbour Motors)(?=.*\\byou\\b)\\s*[A-Z][^\\n]{19,239}[?]\\s*'
 
 [embeddings]
 kind = "embeddings"
 """
-SMOKE_REWARDS = REWARDS.replace("subset = 4", "subset = 3").replace("required_format", "# required_format")
+SMOKE_REWARDS = REWARDS.replace("subset = 4", "subset = 3").replace("required_format =", "# required_format =")
 """A policy of a few seconds writes no sentences: with the format, nothing of it would count."""
 
 
