@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
-from grpo_trainer import run_file
+from grpo_trainer.config import run_file
 from http_face.drain import FINISH_S
 from judge_server import judges
 from judge_server.settings import Settings as JudgeSettings

@@ -28,7 +28,10 @@ COMMANDS = {
     ),
     "judge": Command("model_evaluation.judge_command", "main", "grade answers, or audit a judge", "evaluation"),
     "doctor": Command(
-        "grpo_trainer.doctor", "main", "say what would keep a run from starting, and what it costs", "trainer"
+        "grpo_trainer.examination.doctor",
+        "main",
+        "say what would keep a run from starting, and what it costs",
+        "trainer",
     ),
     "pipeline": Command("research_pipelines.pipeline", "main", "run a research system from data to report", "trainer"),
     "collect": Command(

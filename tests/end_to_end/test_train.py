@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grpo_trainer import ledger
+from grpo_trainer.record import ledger
 from grpo_trainer.train import main
 from guerdon.client import RewardClient
 from local_stack.stack import Stack

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from grpo_trainer import ledger
+from grpo_trainer.record import ledger
 from guerdon.client import RewardClient
 from guerdon.messages import Group, Item, ScoreRequest
 from local_stack.stack import Stack

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from grpo_trainer.preflight import Ready
-from grpo_trainer.run_config import RunConfig
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.examination.preflight import Ready
 from guerdon.messages import RewardInfo, RewardList, RewardScores, Score, ScoreRequest, ScoreResponse
 
 

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from grpo_trainer import checkpoints, preflight
-from grpo_trainer.ledger import Ledger
-from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.config.run_file import RunFileError
+from grpo_trainer.examination import preflight
+from grpo_trainer.record import checkpoints
+from grpo_trainer.record.ledger import Ledger
 
 
 def checkpoint(run: Path, step: int, state: str | None) -> Path:

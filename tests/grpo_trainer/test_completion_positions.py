@@ -6,7 +6,7 @@ import torch
 import trl.trainer.utils as trl_utils
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from grpo_trainer import completion_positions
+from grpo_trainer.model import completion_positions
 
 
 def scored(compact: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[torch.Tensor, torch.Tensor, list[int]]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from grpo_trainer import preflight
-from grpo_trainer.doctor import main
-from grpo_trainer.preflight import Ready
+from grpo_trainer.examination import preflight
+from grpo_trainer.examination.doctor import main
+from grpo_trainer.examination.preflight import Ready
 
 RUN = """
 [policy]

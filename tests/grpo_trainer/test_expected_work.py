@@ -5,8 +5,8 @@ import pytest
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.utils import RepeatSampler
 
-from grpo_trainer import expected_work
-from grpo_trainer.run_config import RunConfig
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.examination import expected_work
 
 
 def settings(folder: Path, **more: object) -> GRPOConfig:

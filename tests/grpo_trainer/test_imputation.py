@@ -12,7 +12,9 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 from transformers import AutoModelForCausalLM
 
-from grpo_trainer import ledger
+from grpo_trainer.config.run_config import Imputation
+from grpo_trainer.config.run_file import RunFileError, read
+from grpo_trainer.examination.preflight import Ready
 from grpo_trainer.imputation import rank_agreement
 from grpo_trainer.imputation.doubly_robust import corrected
 from grpo_trainer.imputation.gate import Gate
@@ -21,10 +23,8 @@ from grpo_trainer.imputation.imputer import Imputer
 from grpo_trainer.imputation.refusal import refusal
 from grpo_trainer.imputation.ridge import GroupRidge, centred
 from grpo_trainer.imputation.subset import drawn
-from grpo_trainer.preflight import Ready
+from grpo_trainer.record import ledger
 from grpo_trainer.run import run
-from grpo_trainer.run_config import Imputation
-from grpo_trainer.run_file import RunFileError, read
 from grpo_trainer.stop_signal import StopSignal
 
 TinyRun = Callable[..., Ready]

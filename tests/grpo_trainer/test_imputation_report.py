@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grpo_trainer.config.run_config import Imputation
 from grpo_trainer.imputation.imputer import Imputer
 from grpo_trainer.imputation.report import main
-from grpo_trainer.ledger import Ledger
-from grpo_trainer.run_config import Imputation
+from grpo_trainer.record.ledger import Ledger
 
 
 def imputed_run(folder: Path) -> Path:

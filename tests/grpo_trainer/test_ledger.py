@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grpo_trainer import ledger
-from grpo_trainer.ledger import Ledger
+from grpo_trainer.record import ledger
+from grpo_trainer.record.ledger import Ledger
 
 
 def step(number: int, reward: float | None = 0.5) -> dict[str, object]:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from grpo_trainer.live_view import LiveView, duration, number, percent, sparkline
+from grpo_trainer.display.live_view import LiveView, duration, number, percent, sparkline
 
 RECORD: dict[str, Any] = {
     "step": 3,

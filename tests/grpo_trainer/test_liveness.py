@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from grpo_trainer.liveness import Liveness
-from grpo_trainer.sensitivity import Sensitivity, differs, pair
+from grpo_trainer.teaching.liveness import Liveness
+from grpo_trainer.teaching.sensitivity import Sensitivity, differs, pair
 
 G = 4
 ALIVE: dict[str, Any] = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grpo_trainer import model_cache
-from grpo_trainer.model_cache import CacheError
+from grpo_trainer.model import model_cache
+from grpo_trainer.model.model_cache import CacheError
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_a_build_that_fails_leaves_nothing(cache: Path) -> None:
 def test_a_process_killed_while_building_leaves_no_entry_to_believe(cache: Path) -> None:
     program = """
 import os, signal
-from grpo_trainer import model_cache
+from grpo_trainer.model import model_cache
 def killed(made):
     (made / "model.safetensors").write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)

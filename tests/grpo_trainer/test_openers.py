@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from grpo_trainer import datasets, run_file
+from grpo_trainer import datasets
+from grpo_trainer.config import run_file
 from grpo_trainer.openers.demonstrations import REQUIRED, demonstrations, situations
 from guerdon.cli import main
 from reward_server.rewards.mentions import Mentions

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from grpo_trainer import ledger, report
-from grpo_trainer.ledger import Ledger
-from grpo_trainer.live_view import number
+from grpo_trainer.display import report
+from grpo_trainer.display.live_view import number
+from grpo_trainer.record import ledger
+from grpo_trainer.record.ledger import Ledger
 
 HOSTILE = '</pre><script>alert("1")</script><img src=x onerror=alert(2)>'
 
@@ -111,7 +112,7 @@ def test_steps_in_which_nothing_was_scored_leave_gaps_not_zeros(tmp_path: Path) 
 def test_without_matplotlib_one_line_says_so_and_the_page_is_written(tmp_path: Path) -> None:
     synthetic(tmp_path, 2)
     program = "import sys, pathlib\nsys.modules['matplotlib'] = None\n"
-    program += "from grpo_trainer import report\nreport.write(pathlib.Path(sys.argv[1]))"
+    program += "from grpo_trainer.display import report\nreport.write(pathlib.Path(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
@@ -120,7 +121,7 @@ def test_without_matplotlib_one_line_says_so_and_the_page_is_written(tmp_path: P
 
 
 def test_only_weights_that_move_are_drawn() -> None:
-    from grpo_trainer import chart
+    from grpo_trainer.display import chart
 
     steps = [{"step": step, "weights": {"fixed": 1.0, "shared": 1.0 / step}} for step in (1, 2, 3)]
     assert chart.moving_weights(steps) == ["shared"]

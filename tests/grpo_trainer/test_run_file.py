@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from grpo_trainer import grpo_fields, run_file
 from grpo_trainer.arguments import overrides, parsed
-from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer.config import grpo_fields, run_file
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.config.run_file import RunFileError
 from grpo_trainer.train import main
 
 RUN = """

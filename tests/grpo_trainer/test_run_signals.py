@@ -9,9 +9,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
-from grpo_trainer import ledger, run_parts, save_check, saving
 from grpo_trainer import run as run_module
-from grpo_trainer.preflight import Ready
+from grpo_trainer import run_parts
+from grpo_trainer.examination.preflight import Ready
+from grpo_trainer.record import ledger, save_check, saving
 from grpo_trainer.run import run
 from grpo_trainer.stop_signal import StopSignal
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grpo_trainer import run_file, run_size
 from grpo_trainer.arguments import overrides, parsed
-from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer.config import run_file, run_size
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.config.run_file import RunFileError
 
 RUN = """
 [policy]

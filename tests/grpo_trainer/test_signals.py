@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from grpo_trainer import signals
+from grpo_trainer.teaching import signals
 
 G = 4
 """Members of a group."""

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import r2_score
 
-from grpo_trainer.skill import LEAST, RunningSkill
 from grpo_trainer.sql_cot.agreement import CONSTANT_SCORES, CONSTANT_TARGETS, estimate, gain, mae, skill, spearman
+from grpo_trainer.teaching.skill import LEAST, RunningSkill
 from guerdon.messages import RewardInfo
 
 SHARES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=40)

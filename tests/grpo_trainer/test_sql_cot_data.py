@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grpo_trainer import datasets, preflight, run_file
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer import datasets
+from grpo_trainer.config import run_file
+from grpo_trainer.config.run_file import RunFileError
+from grpo_trainer.examination import preflight
 from grpo_trainer.sql_cot import car_dealership, row_file
 from grpo_trainer.sql_cot.corpus import examples
 from grpo_trainer.sql_cot.corruptions import KINDS

@@ -6,9 +6,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from grpo_trainer import signals
-from grpo_trainer.running_weights import SPAN, RunningWeights
-from grpo_trainer.target_share import moments, solved, weights_for
+from grpo_trainer.teaching import signals
+from grpo_trainer.teaching.running_weights import SPAN, RunningWeights
+from grpo_trainer.teaching.target_share import moments, solved, weights_for
 
 G = 4
 WIDE = (1e-6, 1e6)

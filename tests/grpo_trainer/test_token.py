@@ -1,8 +1,8 @@
 import pytest
 
-from grpo_trainer import preflight
-from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.config.run_file import RunFileError
+from grpo_trainer.examination import preflight
 
 
 def run(**services: str) -> RunConfig:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grpo_trainer import ledger
-from grpo_trainer.preflight import Ready
+from grpo_trainer.config.run_file import RunFileError
+from grpo_trainer.examination.preflight import Ready
+from grpo_trainer.record import ledger
 from grpo_trainer.run import run
-from grpo_trainer.run_file import RunFileError
 from grpo_trainer.stop_signal import StopSignal
 
 TinyRun = Callable[..., Ready]

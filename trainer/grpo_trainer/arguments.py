@@ -4,9 +4,9 @@ import argparse
 import tomllib
 from typing import Any
 
-from grpo_trainer.run_file import shipped
-from grpo_trainer.run_place import Place
-from grpo_trainer.run_size import REAL, SMOKE
+from grpo_trainer.config.run_file import shipped
+from grpo_trainer.config.run_place import Place
+from grpo_trainer.config.run_size import REAL, SMOKE
 
 
 def parsed(argv: list[str]) -> argparse.Namespace:

@@ -8,14 +8,18 @@ from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedTokenizerBase
 from trl.trainer.grpo_config import GRPOConfig
 
-from grpo_trainer import checkpoints, manifest, model_cache, policy, quiet, report, rollout, run_parts, saving
-from grpo_trainer.completion_positions import only_completions
+from grpo_trainer import quiet, run_parts
+from grpo_trainer.display import report
+from grpo_trainer.display.live_view import LiveView
+from grpo_trainer.examination.preflight import Ready
 from grpo_trainer.imputation.in_training import columns as imputation_columns
-from grpo_trainer.ledger import Ledger, read_rollouts
-from grpo_trainer.live_view import LiveView
-from grpo_trainer.preflight import Ready
+from grpo_trainer.model import model_cache, policy
+from grpo_trainer.model.completion_positions import only_completions
+from grpo_trainer.record import checkpoints, manifest, saving
+from grpo_trainer.record.ledger import Ledger, read_rollouts
 from grpo_trainer.step_watch import StepWatch
 from grpo_trainer.stop_signal import Stopped, StopSignal
+from grpo_trainer.teaching import rollout
 from grpo_trainer.trainer import PolicyTrainer
 from guerdon.client import RewardServerError
 from guerdon.trl import TooManyFailed

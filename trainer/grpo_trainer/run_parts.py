@@ -9,13 +9,15 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 
-from grpo_trainer import expected_work, manifest, policy, prompt_lengths
-from grpo_trainer.doctor import effective
-from grpo_trainer.finding import Finding
+from grpo_trainer.config.run_file import RunFileError
+from grpo_trainer.examination import expected_work, prompt_lengths
+from grpo_trainer.examination.doctor import effective
+from grpo_trainer.examination.finding import Finding
+from grpo_trainer.examination.preflight import Ready
 from grpo_trainer.imputation.imputer import Imputer
-from grpo_trainer.model_cache import CacheError
-from grpo_trainer.preflight import Ready
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer.model import policy
+from grpo_trainer.model.model_cache import CacheError
+from grpo_trainer.record import manifest
 from grpo_trainer.trainer import PolicyTrainer
 from guerdon.trl import RemoteReward, own_attempt
 

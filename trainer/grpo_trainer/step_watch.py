@@ -8,12 +8,12 @@ import torch
 from accelerate.utils import gather_object
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from grpo_trainer import parameter_change, rollout
-from grpo_trainer.liveness import Liveness
-from grpo_trainer.run_config import RunConfig
-from grpo_trainer.sensitivity import Sensitivity
-from grpo_trainer.skill import RunningSkill
+from grpo_trainer.config.run_config import RunConfig
 from grpo_trainer.stop_signal import StopSignal
+from grpo_trainer.teaching import parameter_change, rollout
+from grpo_trainer.teaching.liveness import Liveness
+from grpo_trainer.teaching.sensitivity import Sensitivity
+from grpo_trainer.teaching.skill import RunningSkill
 from grpo_trainer.trainer import PolicyTrainer
 from guerdon.messages import RewardInfo
 

@@ -2,9 +2,11 @@
 
 import sys
 
-from grpo_trainer import golden_item, preflight, quiet, run_file
+from grpo_trainer import quiet
 from grpo_trainer.arguments import overrides, parsed
-from grpo_trainer.run_file import NotReadyError, RunFileError
+from grpo_trainer.config import run_file
+from grpo_trainer.config.run_file import NotReadyError, RunFileError
+from grpo_trainer.examination import golden_item, preflight
 from grpo_trainer.stop_signal import StopSignal
 from long_work.command_error import CommandError
 

@@ -9,10 +9,10 @@ from transformers import PreTrainedModel
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from grpo_trainer import rollout
 from grpo_trainer.imputation.imputer import Imputer
 from grpo_trainer.imputation.in_training import ImputedReward, as_tensor
-from grpo_trainer.running_weights import RunningWeights
+from grpo_trainer.teaching import rollout
+from grpo_trainer.teaching.running_weights import RunningWeights
 from guerdon.step_scores import StepScores
 from guerdon.trl import RemoteReward
 

@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grpo_trainer.chart import COLOURS, FAINT, STYLE, series, smoothed
+from grpo_trainer.display.chart import COLOURS, FAINT, STYLE, series, smoothed
 
 Runs = Mapping[str, Sequence[Mapping[str, Any]]]
 

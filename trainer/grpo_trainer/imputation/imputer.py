@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from grpo_trainer.config.run_config import Imputation
 from grpo_trainer.imputation import doubly_robust, rank_agreement
 from grpo_trainer.imputation.gate import Gate
 from grpo_trainer.imputation.ridge import Floats, GroupRidge
 from grpo_trainer.imputation.subset import Mask, drawn
-from grpo_trainer.run_config import Imputation
 
 ARRAYS, FACTS = "imputation.safetensors", "imputation.json"
 

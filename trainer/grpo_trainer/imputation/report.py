@@ -6,12 +6,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from grpo_trainer import ledger
 from grpo_trainer.imputation import summary
+from grpo_trainer.record import ledger
 from long_work import exit_status, json_file, written_whole
 from long_work.command_error import CommandError
 
-TEMPLATE = files("grpo_trainer") / "report_template/imputation.html"
+TEMPLATE = files("grpo_trainer") / "display/report_template/imputation.html"
 
 
 def main(argv: list[str]) -> int:

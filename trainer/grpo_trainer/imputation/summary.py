@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from grpo_trainer.report import quarters
+from grpo_trainer.display.report import quarters
 
 Record = Mapping[str, Any]
 

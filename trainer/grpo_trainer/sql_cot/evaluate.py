@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from grpo_trainer import manifest, quiet
+from grpo_trainer import quiet
+from grpo_trainer.record import manifest
 from grpo_trainer.sql_cot import agreement, asking_options, row_file, targets
 from grpo_trainer.sql_cot.rows import Row
 from long_work import json_file

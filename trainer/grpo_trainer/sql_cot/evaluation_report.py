@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from grpo_trainer.sql_cot.row_scores import RowScore
 from grpo_trainer.sql_cot.rows import Row
 
-PAGE = Template((files("grpo_trainer") / "report_template/sqlcot.html").read_text(encoding="utf-8"))
+PAGE = Template((files("grpo_trainer") / "display/report_template/sqlcot.html").read_text(encoding="utf-8"))
 ACCENT, FAINT = "#0f766e", "#9ca3af"
 SHOWN = 10
 """Rows that the page shows, those with the largest errors of the last model."""

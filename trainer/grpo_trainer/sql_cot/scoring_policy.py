@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from grpo_trainer import policy, run_config
-from grpo_trainer.model_cache import CacheError
+from grpo_trainer.config import run_config
+from grpo_trainer.model import policy
+from grpo_trainer.model.model_cache import CacheError
 from grpo_trainer.sql_cot.prompt import filled, template
 from grpo_trainer.sql_cot.rows import Row
 

@@ -10,8 +10,8 @@ from operator import itemgetter
 
 import numpy as np
 
-from grpo_trainer.rollout import Row, group_codes, unweighted
-from grpo_trainer.signals import Floats, Groups, advantage_terms
+from grpo_trainer.teaching.rollout import Row, group_codes, unweighted
+from grpo_trainer.teaching.signals import Floats, Groups, advantage_terms
 
 WEIGHTS = (0.0, 10.0)
 SAME = 1e-6

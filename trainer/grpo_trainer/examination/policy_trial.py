@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from grpo_trainer import expected_work, policy, prompt_lengths, quiet, run_parts, sensitivity_trial
-from grpo_trainer.completion_positions import only_completions
-from grpo_trainer.finding import Finding, ok
-from grpo_trainer.preflight import Ready
+from grpo_trainer import quiet, run_parts
+from grpo_trainer.examination import expected_work, prompt_lengths
+from grpo_trainer.examination.finding import Finding, ok
+from grpo_trainer.examination.preflight import Ready
+from grpo_trainer.model import policy
+from grpo_trainer.model.completion_positions import only_completions
+from grpo_trainer.teaching import sensitivity_trial
 from guerdon.client import RewardServerError
 from guerdon.trl import TooManyFailed, own_attempt
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grpo_trainer.signals import TINY, Floats, Groups, centred
+from grpo_trainer.teaching.signals import TINY, Floats, Groups, centred
 
 HALVINGS = 60
 """Of the interval of log λ; after so many its ends are the same float."""

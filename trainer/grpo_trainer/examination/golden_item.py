@@ -4,9 +4,9 @@ import asyncio
 import time
 from typing import Any
 
-from grpo_trainer.finding import Finding, fail, ok
-from grpo_trainer.preflight import Ready, is_first_rank
-from grpo_trainer.run_file import NotReadyError, RunFileError
+from grpo_trainer.config.run_file import NotReadyError, RunFileError
+from grpo_trainer.examination.finding import Finding, fail, ok
+from grpo_trainer.examination.preflight import Ready, is_first_rank
 from guerdon.client import RewardServerError
 from guerdon.step_scores import StepScores
 from guerdon.trl import RemoteReward

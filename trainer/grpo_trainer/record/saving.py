@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from grpo_trainer import policy, save_check
-from grpo_trainer.preflight import Ready
+from grpo_trainer.examination.preflight import Ready
+from grpo_trainer.model import policy
+from grpo_trainer.record import save_check
 from grpo_trainer.trainer import PolicyTrainer
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from grpo_trainer import signals
+from grpo_trainer.teaching import signals
 from guerdon.messages import Item, RewardInfo
 from guerdon.step_scores import StepScores
 

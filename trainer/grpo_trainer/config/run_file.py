@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from grpo_trainer import run_problems, run_size
-from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_place import Place, line_of, nearest, sentence, shown
-from grpo_trainer.run_size import SizeError, Table
+from grpo_trainer.config import run_problems, run_size
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.config.run_place import Place, line_of, nearest, sentence, shown
+from grpo_trainer.config.run_size import SizeError, Table
 from long_work.command_error import CommandError
 
 SHIPPED = files("grpo_trainer") / "runs"

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from grpo_trainer.rollout import Row, group_codes, unweighted
-from grpo_trainer.target_share import weights_for
+from grpo_trainer.teaching.rollout import Row, group_codes, unweighted
+from grpo_trainer.teaching.target_share import weights_for
 
 WINDOW = 16
 """Generation batches that a weight is solved on: enough to be steady, few enough to follow the policy."""

@@ -13,10 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from grpo_trainer import ledger
-from grpo_trainer.live_view import duration, number, percent
+from grpo_trainer.display.live_view import duration, number, percent
+from grpo_trainer.record import ledger
 
-PAGE = Template((files("grpo_trainer") / "report_template/report.html").read_text(encoding="utf-8"))
+PAGE = Template((files("grpo_trainer") / "display/report_template/report.html").read_text(encoding="utf-8"))
 SHOWN = 6
 """Completions shown at either end."""
 LONGEST = 1500
@@ -104,7 +104,7 @@ def _panels(metrics: Metrics, chart_path: Path) -> str:
     if find_spec("matplotlib") is None:
         print("no chart: matplotlib is not installed (pip install 'guerdon[evaluation]')")
         return '<p class="parts">No curves: matplotlib was not installed where this page was written.</p>'
-    from grpo_trainer import chart
+    from grpo_trainer.display import chart
 
     chart.png(metrics, chart_path)
     return "".join(f'<div class="panel">{svg}</div>' for svg in chart.svgs(metrics))

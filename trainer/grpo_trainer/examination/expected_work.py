@@ -7,9 +7,9 @@ from pathlib import Path
 
 from trl.trainer.grpo_config import GRPOConfig
 
-from grpo_trainer.finding import Finding, fail, ok
-from grpo_trainer.preflight import existing
-from grpo_trainer.run_config import RunConfig
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.examination.finding import Finding, fail, ok
+from grpo_trainer.examination.preflight import existing
 
 MOMENTS = 2
 """AdamW keeps two float32 values of every trained weight."""

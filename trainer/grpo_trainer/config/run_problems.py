@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from grpo_trainer import datasets, grpo_fields
-from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_place import Place, nearest
+from grpo_trainer import datasets
+from grpo_trainer.config import grpo_fields
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.config.run_place import Place, nearest
 
 
 def said_of(error: Mapping[str, Any]) -> str:

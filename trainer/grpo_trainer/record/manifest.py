@@ -7,7 +7,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from grpo_trainer.preflight import Ready
+from grpo_trainer.examination.preflight import Ready
 from grpo_trainer.trainer import PolicyTrainer
 from guerdon import __version__
 

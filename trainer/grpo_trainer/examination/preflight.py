@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from grpo_trainer.finding import Finding, warn
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.config.run_file import NotReadyError, RunFileError
+from grpo_trainer.config.run_place import nearest, sentence
+from grpo_trainer.config.run_size import REAL
+from grpo_trainer.examination.finding import Finding, warn
 from grpo_trainer.imputation.refusal import refusal
-from grpo_trainer.ledger import holds_a_run
-from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_file import NotReadyError, RunFileError
-from grpo_trainer.run_place import nearest, sentence
-from grpo_trainer.run_size import REAL
+from grpo_trainer.record.ledger import holds_a_run
 from guerdon.client import RewardClient, RewardServerError
 from guerdon.messages import RewardInfo
 from long_work.command_error import CommandError

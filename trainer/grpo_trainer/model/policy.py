@@ -10,7 +10,8 @@ import torch
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from grpo_trainer import model_cache, run_config
+from grpo_trainer.config import run_config
+from grpo_trainer.model import model_cache
 
 BFLOAT16 = torch.bfloat16
 SAMPLED = 1024
@@ -99,7 +100,7 @@ def adapter(settings: run_config.Policy) -> LoraConfig | None:
 
 def template(name: str) -> str:
     if name == "plain":
-        return (files("grpo_trainer") / "chat_templates/plain.jinja").read_text(encoding="utf-8")
+        return (files("grpo_trainer") / "model/chat_templates/plain.jinja").read_text(encoding="utf-8")
     return Path(name).expanduser().read_text(encoding="utf-8")
 
 

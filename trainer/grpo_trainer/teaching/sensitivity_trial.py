@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from trl.trainer.utils import split_tensor_dict
 
-from grpo_trainer import sensitivity
-from grpo_trainer.finding import Finding, fail, ok
-from grpo_trainer.rollout import Row, group_codes, unweighted
-from grpo_trainer.sensitivity import Sensitivity
-from grpo_trainer.signals import Floats
+from grpo_trainer.examination.finding import Finding, fail, ok
+from grpo_trainer.teaching import sensitivity
+from grpo_trainer.teaching.rollout import Row, group_codes, unweighted
+from grpo_trainer.teaching.sensitivity import Sensitivity
+from grpo_trainer.teaching.signals import Floats
 from grpo_trainer.trainer import PolicyTrainer
 
 SUBJECT = "sensitivity"

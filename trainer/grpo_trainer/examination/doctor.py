@@ -10,13 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from grpo_trainer import golden_item, preflight, quiet, run_file
+from grpo_trainer import quiet
 from grpo_trainer.arguments import described, overrides
-from grpo_trainer.finding import Finding, fail, ok, warn
-from grpo_trainer.ledger import holds_a_run
-from grpo_trainer.preflight import Ready
-from grpo_trainer.run_config import RunConfig
-from grpo_trainer.run_file import RunFileError
+from grpo_trainer.config import run_file
+from grpo_trainer.config.run_config import RunConfig
+from grpo_trainer.config.run_file import RunFileError
+from grpo_trainer.examination import golden_item, preflight
+from grpo_trainer.examination.finding import Finding, fail, ok, warn
+from grpo_trainer.examination.preflight import Ready
+from grpo_trainer.record.ledger import holds_a_run
 
 Found = TypeVar("Found")
 
@@ -89,7 +91,7 @@ class Examination:
             return
         quiet.before_imports()
         try:
-            from grpo_trainer.policy_trial import examined  # torch and TRL
+            from grpo_trainer.examination.policy_trial import examined  # torch and TRL
         except ModuleNotFoundError as error:
             self.say(fail("policy", f"{error.name!r} is not installed: pip install 'guerdon[trainer]'"))
             return

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from grpo_trainer.run_place import Place, nearest, sentence
+from grpo_trainer.config.run_place import Place, nearest, sentence
 
 REAL = "real"
 """The file's own sections, without a size laid over them."""

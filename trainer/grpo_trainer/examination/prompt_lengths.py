@@ -5,8 +5,8 @@ from typing import Any
 
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-from grpo_trainer.finding import Finding, fail, ok, warn
-from grpo_trainer.preflight import Rows
+from grpo_trainer.examination.finding import Finding, fail, ok, warn
+from grpo_trainer.examination.preflight import Rows
 
 SUBJECT = "prompt lengths"
 MOST = 2_000
