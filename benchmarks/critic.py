@@ -7,6 +7,7 @@ benchmarks/results/critic.json of all seeds there are, one after the other or fr
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import subprocess
@@ -19,10 +20,17 @@ from typing import Any
 from machine import machine
 
 RESULTS = Path(__file__).parent / "results"
-WORK = Path(tempfile.gettempdir()) / "guerdon-critic-benchmark"
 WITHOUT_NOISE = {"bleu"}
 """Heads without declared levels: they have no known ceiling, and are in no share of it."""
-DATA = ("--train", "1", "--labelled", "1000", "--held-out", "300")
+DATA = ("--train", "1", "--labelled", "2000", "--held-out", "300")
+TRAINER = Path(__file__).parents[1] / "trainer"
+SETTINGS = [
+    TRAINER / "critic_trainer/runs/critic.toml",
+    *sorted((TRAINER / "empathetic_recommender/film_dialogues").glob("*.py")),
+]
+MADE_OF = hashlib.sha256(b"".join(path.read_bytes() for path in [*SETTINGS, Path(__file__)])).hexdigest()[:16]
+"""What figures depend on: seeds of other settings are neither gone on with nor put beside these."""
+WORK = Path(tempfile.gettempdir()) / f"guerdon-critic-benchmark-{MADE_OF}"
 
 
 def guerdon(*arguments: str, makes: Path) -> float:
@@ -100,11 +108,13 @@ def main() -> None:
         with (WORK / ".lock").open("w") as lock:  # other seeds may run beside this one
             fcntl.flock(lock, fcntl.LOCK_EX)
             path = RESULTS / "critic.json"
-            before = json.loads(path.read_text())["seeds"] if path.exists() else []
+            written = json.loads(path.read_text()) if path.exists() else {}
+            before = written["seeds"] if written.get("made_of") == MADE_OF else []
             seeds = sorted([*(one for one in before if one["seed"] != seed), found], key=lambda one: int(one["seed"]))
             result = {
                 "command": "python benchmarks/critic.py",
                 "machine": machine(),
+                "made_of": MADE_OF,
                 "summary": summary(seeds),
                 "seeds": seeds,
             }
