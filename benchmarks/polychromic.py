@@ -54,9 +54,9 @@ def holds(found: dict[str, Any], arm: str = "set") -> dict[str, bool]:
     """Return by metric whether a rise is shown, and whether quality is equal within the margin."""
     of_arm = {metric: found["from_baseline"][metric][arm] for metric in (*CLAIMED, "quality.mentions")}
     rises = {metric: of_arm[metric]["shown"] and of_arm[metric]["difference"]["value"] > 0 for metric in CLAIMED}
-    quality = of_arm["quality.mentions"]
-    interval, margin = quality["difference"]["interval"], found["margin"]
-    equal = interval is not None and -margin <= interval["low"] and interval["high"] <= margin
+    quality, margin = of_arm["quality.mentions"], found["margin"]
+    every = [quality[name]["interval"] for name in ("difference", "over_seeds") if quality[name]["interval"]]
+    equal = bool(every) and all(-margin <= one["low"] and one["high"] <= margin for one in every)
     return {**rises, "quality equal within the margin": equal}
 
 

@@ -7,15 +7,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from critic_trainer import reply
 from critic_trainer.critic_command import main
 from critic_trainer.critic_error import CriticError
+from critic_trainer.examination.ceiling import ceiling
+from critic_trainer.labeling import label
 from critic_trainer.labeling.local_labeler import read as read_grade
 from critic_trainer.learning import critic_file
+from critic_trainer.learning.epochs import Epochs
 from critic_trainer.learning.label_matrix import masked_loss, split
+from critic_trainer.learning.trained_encoder import TrainedEncoder
 from critic_trainer.redial import read as read_redial
 from critic_trainer.reply import Reply
 from reward_server.rewards import Item
 from reward_server.rewards.critic import Critic
+from reward_server.rewards.models.critic_heads import Heads
 
 KIND, RUDE = "I am so sorry to hear that, tell me more.", "Watch something."
 FILE = """
@@ -189,11 +195,11 @@ def test_redial_dialogues_become_replies_with_the_films_named(tmp_path: Path) ->
         "movieMentions": {"111776": "Super Troopers (2001)"},
         "messages": messages,
     }
-    [reply] = read_redial(written(tmp_path / "redial.jsonl", [row]))
+    [found] = read_redial(written(tmp_path / "redial.jsonl", [row]))
 
-    assert reply.reply == "Have you seen Super Troopers (2001)?\nIt is fun."
-    assert reply.conversation == [{"role": "user", "content": "Hi, I like comedies."}]
-    assert reply.dialogue == "7"
+    assert found.reply == "Have you seen Super Troopers (2001)?\nIt is fun."
+    assert found.conversation == [{"role": "user", "content": "Hi, I like comedies."}]
+    assert found.dialogue == "7"
 
 
 @pytest.mark.parametrize("text", ["", "I think 7", '{"empathy": 11}', '{"empathy": 5}', "{broken"])
@@ -206,6 +212,58 @@ def test_a_local_labeler_is_read_from_its_last_object() -> None:
     found = read_grade(f'Example {{"empathy": 1}}. Here: {json.dumps(grades)}')
 
     assert found["labels"] == {name: value / 10 for name, value in grades.items()}
+
+
+def test_levels_do_not_stay_beside_labels_that_they_are_not_the_truth_of(tmp_path: Path) -> None:
+    some = [Reply(id="r", conversation="", reply="", levels={"empathy": 0.5})]
+    for declared, top in ((True, "declared levels"), (False, "unknown: neither levels nor two labelers")):
+        written(tmp_path / "labels.jsonl", label.rows(some, [{"empathy": 0.4}], declared=declared) * 2)
+        [one, other] = reply.read(tmp_path / "labels.jsonl")
+        apart = other.model_copy(update={"labels": {"empathy": 0.8}, "levels": dict.fromkeys(other.levels, 0.7)})
+        assert ceiling("empathy", [one, apart], {}).source == top
+
+
+def test_a_labeler_of_a_file_s_own_labels_leaves_its_levels(tmp_path: Path) -> None:
+    file = written(tmp_path / "dialogues.jsonl", [row | {"levels": {"empathy": 0.5}} for row in rows(2)])
+    assert main(["label", str(file), "--labeler", "column:a", "--out", str(tmp_path)]) == 0
+    assert [one.levels for one in reply.read(tmp_path / "labels.jsonl")] == [{"empathy": 0.5}] * 2
+
+
+@pytest.mark.parametrize("train", ["frozen", "lora"])
+def test_the_heads_are_on_the_device_of_the_encoder(tmp_path: Path, train: Any) -> None:
+    settings = critic_file.Encoder(train=train, max_tokens=32)
+    encoder = TrainedEncoder(settings)
+    encoder._model.to("meta")  # every machine has this second device; it computes shapes and nothing else
+    heads = Heads(width=encoder.width)
+    epochs = Epochs(encoder, heads.network(), critic_file.Training(), tmp_path / "checkpoint.pt")
+    network = epochs.network
+    assert {one.device for one in (*network.parameters(), *network.buffers())} == {encoder.device}
+    assert {one.device for group in epochs._optimizer.param_groups for one in group["params"]} == {encoder.device}
+    assert encoder.device.type == "meta"
+
+
+def test_a_hub_id_without_its_commit_labels_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path / "dialogues.jsonl", rows(2))
+    assert main(["label", str(file), "--labeler", "local:some/model", "--out", str(tmp_path)]) == 2
+    assert "ID@COMMIT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["--alpha", "nan"], ["--gap", "abc"]])
+def test_an_option_that_is_no_number_is_refused_before_anything_is_labelled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: list[str]
+) -> None:
+    file = written(tmp_path / "dialogues.jsonl", rows(2))
+    with pytest.raises(SystemExit):
+        main(["label", str(file), "--labeler", "column:a", "--out", str(tmp_path / "out"), *wrong])
+    assert f"{wrong[1]!r} is not a " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["size = 3", "[size]\nproof = 3"])
+def test_a_size_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(CriticError, match="sizes are tables"):
+        critic_file.read(str(tmp_path / "mine.toml"), "proof")
 
 
 def test_a_wrong_key_of_a_critic_file_is_named(tmp_path: Path) -> None:

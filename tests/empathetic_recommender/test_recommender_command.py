@@ -3,8 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.loopback_http import Asked, Told, served
 
-from empathetic_recommender import made_of
+from empathetic_recommender import made_of, simulate
 from empathetic_recommender.film_dialogues.dialogues import rows
 from empathetic_recommender.recommender_command import main, parser
 from long_work import claim, json_file
@@ -54,6 +55,35 @@ def test_answers_of_other_weights_or_settings_are_not_taken_for_this_model_s(
     (folder / "model/model.safetensors").write_bytes(b"others!")
     assert main(command(name, folder)) == 2
     assert 'was made otherwise: model was "sha256:' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("more", "status"), [([], 3), (["--may-fail", "0.4"], 3), (["--may-fail", "1"], 0)])
+def test_an_evaluation_without_scores_is_no_success(
+    answered: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, more: list[str], status: int
+) -> None:
+    name, folder = answered
+
+    def answer(asked: Asked) -> Told:
+        failed = {"value": None, "status": "model_error", "error": "broken"}
+        scores = [failed] * len(json.loads(asked.body)["items"])
+        return Told(200, json.dumps({"rewards": [{"reward": "critic", "version": "1", "scores": scores}]}))
+
+    if name == "evaluate":
+        with served(answer) as url:
+            assert main(command(name, folder, "--reward-url", url, *more)) == status
+        return
+    spoilt = [row | {"end": "user_unreadable"} for row in json_file.read_rows(folder / "simulated.jsonl")]
+    json_file.write_rows(folder / "simulated.jsonl", spoilt)
+    assert main(command(name, folder, *more)) == 2  # they are tried again, and this model cannot be loaded
+    monkeypatch.setattr(simulate, "_simulate", lambda *_: None)  # a user that nobody can read this time either
+    assert main(command(name, folder, *more)) == status
+
+
+def test_a_hub_id_without_its_commit_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    json_file.write_rows(tmp_path / "dialogues.jsonl", rows(1, seed=0))
+    told = ["--model", "some/model", "--dialogues", str(tmp_path / "dialogues.jsonl"), "--out", str(tmp_path / "out")]
+    assert main(["evaluate", *told]) == 2
+    assert "pin it with hub_revision" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

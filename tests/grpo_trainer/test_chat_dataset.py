@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from grpo_trainer.datasets import chat, prompts
+from grpo_trainer.datasets import chat, elicitation, prompts, recommender
 from long_work.command_error import CommandError
 
 
@@ -30,3 +30,31 @@ def test_a_line_separator_inside_a_prompt_ends_no_line_and_a_bare_text_is_named(
     file.write_text('{"prompt": "a"}\n"b"\n')
     with pytest.raises(CommandError, match=r"prompts.jsonl, line 2 is no JSON object"):
         chat.load(source=str(file))
+
+
+@pytest.mark.parametrize("conversation", [[1, 2], [{"role": "user"}], {"role": "user"}, 3, "", []])
+def test_a_conversation_that_no_policy_can_answer_is_refused_by_its_line(conversation: object, tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    file.write_text(json.dumps({"conversation": "Hello"}) + "\n" + json.dumps({"conversation": conversation}) + "\n")
+    with pytest.raises(ValueError, match=r"train.jsonl, line 2: conversation is text, or a list of"):
+        recommender.load(path=str(file))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"depth": "x"}, "line 2: depth is how many questions were asked before, 0 or more, not 'x'"),
+        ({"depth": -1}, "line 2: depth"),
+        ({"prompt": [1]}, "line 2 has no prompt"),
+    ],
+)
+def test_a_prompt_of_an_elicitation_that_is_none_is_refused_by_its_line(
+    wrong: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    row = {"prompt": "Ask.", "persona": "p", "transcript": [], "pair_seed": 0, "split": "train", "depth": 1}
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(json.dumps(row) + "\n" + json.dumps(row | wrong) + "\n")
+    with pytest.raises(ValueError, match=said):
+        elicitation.load(path=str(file))
+    file.write_text(json.dumps(row) + "\n")
+    assert elicitation.load(path=str(file))[0][0]["depth"] == 1

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from grpo_trainer.examination import preflight
+from grpo_trainer.config.run_file import NotReadyError
+from grpo_trainer.examination import golden_item, preflight
 from grpo_trainer.examination.doctor import main
 from grpo_trainer.examination.preflight import Ready
 
@@ -115,6 +116,18 @@ def test_a_reward_that_has_no_score_for_a_golden_item_is_shown_with_its_typed_fa
     assert "ok    golden item        letters answered" in said
     assert "digits has no score for 1 of 4 completions of a row of the dataset: timeout: too slow." in said
     assert "Raise [services] deadline_s" in said
+
+
+def test_a_run_that_goes_on_whatever_fails_is_only_warned_of_a_golden_item_without_a_score(
+    tiny_run: Callable[..., Ready], reward_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reward_server.fails = lambda reward, index: reward == "letters"
+    with pytest.raises(NotReadyError, match="letters has no score for 4 of 4"):
+        golden_item.require(tiny_run())
+    careless = tiny_run(services={"max_failed_share": 1.0})
+    golden_item.require(careless)
+    assert "letters has no score for 4 of 4" in capsys.readouterr().err
+    assert [finding.level for finding in golden_item.scored(careless)] == ["warn", "ok"]
 
 
 def test_a_reward_server_that_does_not_answer_is_named_and_the_rest_is_examined(doctor: Doctor) -> None:

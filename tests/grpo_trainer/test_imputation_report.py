@@ -33,6 +33,25 @@ def test_a_report_says_what_was_saved_whatever_the_folder_is_called(tmp_path: Pa
     assert "a$\\frac$" in (out / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("manifest.json", None, "manifest.json cannot be read"),
+        ("manifest.json", b"[]", "manifest.json is no manifest of a run"),
+        ("metrics.jsonl", b"garbage\n", "metrics.jsonl, line 1 is not JSON"),
+        ("metrics.jsonl", b"3\n", "metrics.jsonl, line 1 is no JSON object"),
+        ("metrics.jsonl", b"\xff\xfe\n", "metrics.jsonl cannot be read"),
+    ],
+)
+def test_a_run_that_cannot_be_read_is_named_by_its_file(
+    name: str, content: bytes | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = imputed_run(tmp_path / "run") / name
+    file.unlink() if content is None else file.write_bytes(content)
+    assert main([str(tmp_path / "run"), "--out", str(tmp_path / "report")]) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), ('{"a": ', "is not JSON")])
 def test_facts_that_cannot_be_shown_are_named_and_nothing_is_written(
     content: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

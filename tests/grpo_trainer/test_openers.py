@@ -57,6 +57,23 @@ def test_prompts_that_cannot_be_read_say_what_was_wrong(tmp_path: Path, settings
 
 
 @pytest.mark.parametrize(
+    ("text", "settings", "said"),
+    [
+        (f"prompt\n{'x' * 140_000}\n", {}, "rows.csv, after line .*field larger than field limit .*; a .jsonl file"),
+        ("prompt\nhello,there\n", {}, "rows.csv, line 2 has more cells"),
+        ("a\nhello\n", {"template": "{a.b}"}, "row 1 does not fill the template: .*; it has: a"),
+        ("a\nhello\n", {"template": "{a[b]}"}, "row 1 does not fill the template: .*; it has: a"),
+    ],
+)
+def test_a_csv_that_holds_no_prompts_is_refused_as_a_problem_of_the_run(
+    tmp_path: Path, text: str, settings: dict[str, str], said: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        datasets.load("prompts", path=str(tmp_path / "rows.csv"), **settings)
+
+
+@pytest.mark.parametrize(
     ("arm", "weight"), [("additive_03", 0.3), ("additive_10", 1.0), ("additive_20", 2.0), ("polychromic", None)]
 )
 @pytest.mark.parametrize("size", ["real", "proof", "smoke"])

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import tomllib
@@ -76,6 +77,11 @@ def test_a_run_file_is_read(tmp_path: Path) -> None:
         ("weight = 1.0", "target_share = 0.2\nweight = 0", ["line 14, rewards.1.weight", "a weight of 0"]),
         ('= "length"', '= "length"\ntarget_share = 0.2\n[liveness]\nsteppes = 3', ["liveness.steppes", "'steps'"]),
         ('[dataset]\nname = "sql_cot"\n', "", ["dataset: missing"]),
+        (
+            "= 2e-5",
+            '= 2e-5\n[output]\ndir = "x{bad}"',
+            ["line 21, output.dir", "'x{bad}' names no folder", "{name} and"],
+        ),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_place_and_what_would_have_worked(
@@ -98,6 +104,21 @@ def test_target_shares_that_leave_no_room_are_refused(
     rewards = [f'[[rewards]]\nname = "r{i}"\n' + (f"target_share = {s}\n" if s else "") for i, s in enumerate(shares)]
     before, _, rest = RUN.partition("[[rewards]]")
     assert said in refusal(tmp_path, before + "".join(rewards) + "[grpo]" + rest.partition("[grpo]")[2])
+
+
+@pytest.mark.parametrize(
+    "out", ["{", "}", "{}", "{name.x}", "{name!z}", "{name:d}", "{name[x]}", "~nobody-of-that-name/x"]
+)
+def test_an_output_folder_that_python_cannot_fill_in_is_refused(tmp_path: Path, out: str) -> None:
+    assert refusal(tmp_path, RUN, "--out", out).startswith(f"the command line, output.dir: {out!r} names no folder")
+
+
+def test_the_help_names_every_section_that_a_run_file_may_have(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for section in ("[imputation]", "[liveness]", "[[rewards]]", "[size.NAME.SECTION]"):
+        assert section in said
 
 
 @pytest.mark.parametrize("name", sorted(grpo_fields.OURS))
@@ -134,6 +155,16 @@ def test_a_run_that_ships_is_valid_and_trl_takes_it_at_every_size(name: str, siz
     made_by_its_pipeline = [] if size == "real" else [(("policy", "model"), "made/before")]
     found = run_file.read(name, made_by_its_pipeline, size).config()
     GRPOConfig(output_dir=str(tmp_path), bf16=False, **found.grpo)
+
+
+def test_the_table_of_runs_names_every_run_and_a_file_of_rewards_for_each() -> None:
+    readme, root = Path(str(run_file.SHIPPED)) / "README.md", Path(__file__).parents[2]
+    served = readme.read_text().partition("| run | served by |")[2].partition("\n\n")[0]
+    for name in run_file.shipped():
+        assert f"`{name}`" in served.replace("additive_*", "additive_03`, `additive_10`, `additive_20"), name
+    configs = re.findall(r"--config (\S+\.toml)", served)
+    assert len(configs) == len(served.strip().splitlines()) - 1  # a file in each row below the line
+    assert all((root / path).is_file() for path in configs)
 
 
 def test_an_unknown_run_names_those_that_ship(capsys: pytest.CaptureFixture[str]) -> None:

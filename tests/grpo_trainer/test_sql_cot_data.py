@@ -26,7 +26,7 @@ from grpo_trainer.sql_cot.rows import Row, build, split
 from grpo_trainer.sql_cot.schema import described
 from grpo_trainer.sql_cot.spelling import identifier, literal
 from grpo_trainer.sql_cot.sqlcot_command import main
-from grpo_trainer.sql_cot.targets import embedding_targets
+from grpo_trainer.sql_cot.targets import PART, embedding_targets, in_parts
 from long_work import json_file
 
 ROW = {"sql": "SELECT 1", "cot": "Say one.", "nl": "What is one?"}
@@ -349,6 +349,19 @@ def test_a_corpus_has_the_reward_s_form_and_shuffled_scores() -> None:
     assert own[7]["completion"] == "<think>max(a) of t by b c</think><score>0.07</score>"
     with pytest.raises(ValueError, match=r"share in \[0, 1\], not 2"):
         examples(found, "{sql}", 2, 0)
+
+
+def test_texts_embedded_in_parts_keep_their_order_and_say_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes: list[int] = []
+
+    def embed(texts: list[str]) -> Any:
+        sizes.append(len(texts))
+        return np.array([[float(text)] for text in texts])
+
+    texts = [str(number) for number in range(2 * PART + 1)]
+    assert in_parts(embed)(texts)[:, 0].tolist() == [float(text) for text in texts]
+    assert sizes == [PART, PART, 1]
+    assert "targets: texts embedded: 1025/1025, done" in capsys.readouterr().err
 
 
 def test_an_unknown_subcommand_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,13 +4,24 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guerdon.cli import main
-from guerdon.messages import Range, RewardInfo, RewardList, RewardScores, Score, ScoreRequest, ScoreResponse, Usage
+from guerdon.messages import (
+    Range,
+    RewardInfo,
+    RewardList,
+    RewardScores,
+    Score,
+    ScoreRequest,
+    ScoreResponse,
+    Status,
+    Usage,
+)
 from model_evaluation.answers.completion import Completion
 from model_evaluation.answers.completions import Draws
 from model_evaluation.answers.contestant import parsed
@@ -27,6 +38,7 @@ class RewardFace(BaseHTTPRequestHandler):
     """A loopback reward server: quality is the share of vowels; it counts what it is asked."""
 
     asked: list[int]
+    fails: Status | None = None
 
     def do_GET(self) -> None:
         info = RewardInfo(
@@ -49,7 +61,10 @@ class RewardFace(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         request = ScoreRequest.model_validate_json(body)
         self.asked.append(len(request.items))
-        scores = [Score(value=vowels(str(item.completion))) for item in request.items]
+        scores = [
+            Score(value=vowels(str(item.completion))) if self.fails is None else Score.failed(self.fails, "no")
+            for item in request.items
+        ]
         found = RewardScores(reward="vowels", version="1", scores=scores)
         self._answer(ScoreResponse(rewards=[found], usage=Usage(items=len(scores))).model_dump_json())
 
@@ -117,6 +132,20 @@ def test_completions_that_failed_are_told_with_the_sets_that_are_not_whole() -> 
     assert said.startswith("2 of 12 completions of a failed; sets that lack one (1)")
 
 
+def test_the_proof_calls_qualities_equal_only_where_the_wider_interval_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    polychromic = import_module("polychromic")
+    narrow, wide = ({"interval": {"low": -end, "high": end}} for end in (0.01, 0.03))
+    claimed = {metric: {"set": {"shown": True, "difference": {"value": 0.1}}} for metric in polychromic.CLAIMED}
+
+    def equal(over_seeds: Any) -> bool:
+        quality = {"quality.mentions": {"set": {"difference": narrow, "over_seeds": over_seeds}}}
+        held = polychromic.holds({"margin": 0.02, "from_baseline": claimed | quality})
+        return bool(held["quality equal within the margin"])
+
+    assert [equal(narrow), equal({"interval": None}), equal(wide)] == [True, True, False]
+
+
 def test_seeds_of_an_arm_are_counted_or_named() -> None:
     found = arms(["base=a", "base=b", "set@0=c", "set@1=d", "start=e"])
     assert {arm.name: list(arm.models) for arm in found} == {"base": ["0", "1"], "set": ["0", "1"], "start": ["0"]}
@@ -153,6 +182,10 @@ def test_arms_are_compared_with_quality_and_the_same_command_asks_for_nothing_ag
     assert [arm["name"] for arm in report["arms"]] == ["base", "same"]
     assert report["arms"][0]["completions"] == 2 * 4 * 3
     # The same weights and the same draws: no difference, in diversity or quality.
+    assert (
+        report["from_baseline"]["words"]["same"]["wider"]
+        == report["from_baseline"]["words"]["same"]["over_seeds"]["interval"]
+    )
     assert report["differ_from_baseline"] == {"same": []}
     assert "vowels" in report["headlines"][0]
     assert {name: report["metrics"][name]["better"] for name in ("distinct_2", "words", "quality.vowels")} == {
@@ -169,6 +202,24 @@ def test_arms_are_compared_with_quality_and_the_same_command_asks_for_nothing_ag
     assert len(requests) == calls
     assert [file.stat().st_size for file in completions] == sizes
     assert json.loads((tmp_path / "out/diversity.json").read_text()) == report
+
+
+@pytest.mark.parametrize(("status", "ends"), [("invalid_input", 0), ("timeout", 3)])
+def test_only_what_the_same_command_would_try_again_leaves_it_incomplete(
+    tiny_policy: Path,
+    prompts: Path,
+    tmp_path: Path,
+    reward_server: tuple[str, list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    status: Status,
+    ends: int,
+) -> None:
+    monkeypatch.setattr(RewardFace, "fails", status)
+    told = [f"--model=a={tiny_policy}", "--reward", "vowels", "--reward-url", reward_server[0]]
+    assert main(asked_for(prompts, tmp_path / "out", *told)) == ends
+    [arm] = json.loads((tmp_path / "out/diversity.json").read_text())["arms"]
+    assert arm["unscored"] == 12
+    assert arm["to_retry"] == (12 if ends else 0)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,23 @@ def test_prompts_that_are_too_easy_raise_the_ceiling_alarm(prompts: Path, tiny_p
 
 
 @pytest.mark.parametrize(
+    ("option", "wrong", "said"),
+    [
+        ("--test-timeout", "abc", "'abc' is not a number above 0"),
+        ("--test-timeout", "601", "600 seconds at most"),
+        ("--threshold", "nan", "'nan' is not a number"),
+        ("--top-p", "0", "'0' is not a share above 0"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_what_would_be_one(
+    option: str, wrong: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["passk", "--prompts", "p", "--out", "o", "--check", "tests", option, wrong])
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("more", "said"),
     [
         (["--k", "8", "--check", "exact"], "pass@8 needs 8"),

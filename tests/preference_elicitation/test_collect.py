@@ -81,6 +81,16 @@ def test_a_file_that_holds_no_texts_is_refused_by_its_name(
     assert said in err
 
 
+@pytest.mark.parametrize("wrong", ["http://127.0.0.1:9/v1#m", "/nowhere/model"])
+def test_a_model_that_is_not_there_leaves_nothing_that_binds_the_folder(
+    tmp_path: Path, chatter: Any, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    wrong = f"endpoint:{wrong}" if "#" in wrong else wrong
+    assert collect(tmp_path, chatter, "--participant", wrong) == 2
+    assert wrong in capsys.readouterr().err
+    assert collect(tmp_path, chatter) == 0
+
+
 def test_a_model_that_asks_no_question_is_given_up_and_counted(tmp_path: Path, chatter: Any) -> None:
     chatter.question = "I like cars."
     assert collect(tmp_path, chatter) == 3

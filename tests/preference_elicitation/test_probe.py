@@ -1,10 +1,12 @@
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.stats
 
 from guerdon.messages import Score
 from long_work.command_error import CommandError
@@ -16,6 +18,7 @@ from preference_elicitation.gain_report import difference, reported
 from preference_elicitation.manifest import of_arm
 from preference_elicitation.probe import main
 from preference_elicitation.probe_prompts import read as prompts
+from preference_elicitation.probe_prompts import spread
 
 
 def served(value: float, accuracy: float | None = 0.6) -> Score:
@@ -154,6 +157,8 @@ def test_a_failed_score_is_no_number_and_is_tried_again(tmp_path: Path, rewards:
     [after] = json.loads((tmp_path / "report.json").read_text())["arms"]
     assert after["gain"] == {"value": None, "interval": None, "n": 0, "reason": "no question has a score"}
     assert after["failed"] == {"timeout": 6}
+    assert probe(tmp_path, rewards, f"after={chatter.url}", "--may-fail", "0.9") == 3
+    assert probe(tmp_path, rewards, f"after={chatter.url}", "--may-fail", "1") == 0
     rewards.failing = False
     assert probe(tmp_path, rewards, f"after={chatter.url}") == 0
     [after] = json.loads((tmp_path / "report.json").read_text())["arms"]
@@ -241,6 +246,22 @@ def test_a_difference_is_paired_by_prompt() -> None:
     assert found["interval"]["high"] == pytest.approx(0.5)
 
 
+def test_the_wider_of_a_bootstrap_and_student_s_t_over_personas_is_the_interval() -> None:
+    gains = [0.1, 0.4, -0.2, 0.3, 0.25]
+    rows = [asked("after", seed, f"p{place}", gain) for place, gain in enumerate(gains) for seed in (0, 1, 2)]
+    [arm_] = reported(rows, None, {}, 0)["arms"]
+    found = arm_["gain"]
+    low, high = scipy.stats.ttest_1samp(gains, 0).confidence_interval(0.95)
+    assert (found["interval"]["low"], found["interval"]["high"]) == pytest.approx((low, high))
+    assert found["interval"]["method"] == "Student's t over 5 personas"
+    bootstrap, student = found["intervals"]
+    assert bootstrap["high"] - bootstrap["low"] < student["high"] - student["low"]
+    apart = [asked("after", seed, who, float(seed)) for who in ("ann", "bob", "eve") for seed in (0, 1, 2)]
+    assert difference(apart, [asked("b", None, who, 0.0) for who in ("ann", "bob", "eve")], 0)["interval"][
+        "method"
+    ].startswith("bootstrap over 3 seeds")
+
+
 def test_one_persona_has_no_interval_and_says_why() -> None:
     report = reported([asked("random", None, "ann", 0.1)], None, {}, 0)
     assert report["arms"][0]["gain"]["interval"] is None
@@ -267,7 +288,25 @@ def test_arms_of_one_name_are_seeds_of_one_policy() -> None:
         arm.all_of(["x=a", "x=b"])
 
 
-def test_a_limit_takes_prompts_from_all_over_the_file() -> None:
+def test_a_limit_takes_prompts_of_every_persona() -> None:
     found = prompts(SCENARIOS, "validation", 20, 0)
     assert len(found) == 20
     assert len({row["persona"] for row in found}) == 20
+
+
+@pytest.mark.parametrize(("personas", "deepest"), [(5, 10), (4, 10), (5, 7)])
+def test_whatever_the_limit_depths_have_the_share_that_they_have_of_all_prompts(personas: int, deepest: int) -> None:
+    rows = [
+        {"persona": f"p{who}", "scenario": f"p{who}_{number}", "depth": depth}
+        for who in range(personas)
+        for number in range(10)
+        for depth in range(4)
+        if depth < 3 or number < deepest  # some conversations were given up before
+    ]
+    of_all = Counter(row["depth"] for row in rows)
+    for limit in range(1, len(rows) + 2):
+        found = spread(rows, limit, 0)
+        assert len({row["scenario"] + str(row["depth"]) for row in found}) == len(found) == min(limit, len(rows))
+        depths, people = (Counter(row[name] for row in found) for name in ("depth", "persona"))
+        assert all(abs(depths[one] - len(found) * of_all[one] / len(rows)) < 1 for one in range(4)), limit
+        assert max(people.values()) - min(people[f"p{who}"] for who in range(personas)) <= 4, limit

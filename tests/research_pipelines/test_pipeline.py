@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from research_pipelines import pipeline, superseded, systems
+from empathetic_recommender import recommender_command
+from preference_elicitation import probe as elicitation_probe
+from research_pipelines import pipeline, superseded, systems, time_left
 from research_pipelines.failure import PipelineError
 from research_pipelines.plan import Plan, Size
 from research_pipelines.record import Record
@@ -124,6 +126,53 @@ def test_a_record_that_was_cut_off_is_said_and_nothing_is_run(
     assert pipeline.main(["sql-cot", "--size", "smoke", "--out", str(tmp_path)]) == 1
     assert "pipeline.json is not JSON" in capsys.readouterr().err
     assert files(tmp_path).keys() == {"pipeline.json"}
+
+
+@pytest.mark.parametrize("noted", [3, {"seconds": "x"}, {"makes": 3}, {"makes": [3]}])
+def test_a_record_of_something_else_is_refused_with_its_stage(noted: Any, tmp_path: Path) -> None:
+    asked = {"pipeline": "toy", "size": "real", "seeds": [0], "policy": None}
+    (tmp_path / "pipeline.json").write_text(json.dumps(asked | {"stages": {"rows": noted}}))
+    with pytest.raises(PipelineError, match="of its stage 'rows': choose another --out"):
+        Record("toy", Plan(tmp_path))
+
+
+def test_the_time_left_is_that_of_stages_alike_and_what_nothing_tells_of_is_said() -> None:
+    trainings = [Stage(f"train {seed}", ("train", "x", "--seed", f"{seed}"), (), calls=9) for seed in range(3)]
+    other = [Stage("data", ("data",), ()), Stage("more data", ("data",), ()), Stage("probe", ("probe",), (), calls=9)]
+    took = {"train 0": 60.0, "train 1": 120.0, "data": 600.0}
+
+    def said(done: list[Stage], to_come: list[Stage]) -> str:
+        return time_left.said(done, to_come, lambda stage: took.get(stage.name))
+
+    assert said([other[0]], [*trainings, *other[1:]]) == ""
+    assert said(trainings[:1], trainings[1:]) == "about 2 min for 2 of the 2 stages to come"
+    assert said([*other[:1], *trainings[:2]], [trainings[2], *other[1:]]) == (
+        "about 2 min for 1 of the 3 stages to come; nothing done here tells how long the other 2 take"
+    )
+
+
+@pytest.mark.parametrize(("size", "share"), [("smoke", "1"), ("proof", "0.05"), ("real", "0.05")])
+def test_a_question_that_can_never_be_scored_does_not_end_the_elicitation(size: Size, share: str) -> None:
+    [probe] = [
+        stage for stage in systems.system("elicitation").stages(Plan(Path("out"), size)) if stage.name == "probe"
+    ]
+    assert probe.command[probe.command.index("--may-fail") + 1] == share
+    assert elicitation_probe.parser().parse_args(probe.command[1:]).may_fail == float(share)
+
+
+@pytest.mark.parametrize("size", ["real", "proof", "smoke"])
+def test_the_recommender_s_commands_are_taken_and_its_hub_models_have_a_revision(size: Size) -> None:
+    stages = systems.system("recommender").stages(Plan(Path("out"), size))
+    commands = [stage.command[1:] for stage in stages if stage.command[0] == "recommender"]
+    options = [recommender_command.parser().parse_args(command) for command in commands]
+    wanted = "main" if size == "real" else None
+    assert {one.hub_revision for one in options if one.command in {"evaluate", "simulate"}} == {wanted}
+    assert {one.user_revision for one in options if one.command == "simulate"} == {wanted}
+
+
+def test_the_calls_of_an_imputed_training_are_all_until_it_imputes_and_half_behind() -> None:
+    stages = {stage.name: stage for stage in systems.system("chat-quality").stages(Plan(Path("out")))}
+    assert (stages["chat_quality-0"].calls, stages["chat_quality_oracle-0"].calls) == (23_040, 38_400)
 
 
 def test_a_stage_that_fails_ends_the_pipeline_with_its_status(tmp_path: Path) -> None:

@@ -134,3 +134,12 @@ def test_a_folder_in_which_something_lies_is_refused_before_anything_is_trained(
     (tmp_path / "p.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
     assert main(["train", str(tmp_path / "p.jsonl"), "--out", str(tmp_path)]) == 2
     assert "is not empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "wrong"), [("--validation-share", "nan"), ("--epochs", "-1")])
+def test_a_number_that_is_none_is_refused_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, wrong: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", str(tmp_path / "p.jsonl"), "--out", str(tmp_path / "out"), option, wrong])
+    assert f"{wrong!r} is not a " in capsys.readouterr().err

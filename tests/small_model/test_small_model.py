@@ -148,6 +148,15 @@ def test_what_cannot_be_trained_is_refused_with_what_would_work(
     assert [entry.name for entry in tmp_path.iterdir()] == ["corpus.jsonl"]
 
 
+@pytest.mark.parametrize("wrong", ["abc", "nan", "0"])
+def test_a_learning_rate_that_is_none_is_refused_with_what_would_be_one(
+    wrong: str, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        made(rows, tmp_path / "model", "--learning-rate", wrong)
+    assert f"{wrong!r} is not a number above 0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from long_work import exit_status, quiet
+from long_work.real_number import finite, share_above_zero
 
 RUNS: dict[str, str] = {
     "label": "critic_trainer.labeling.label",
@@ -51,8 +52,8 @@ def _label(label: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="WHO",
-        help="judge or judge:NAME (of the judge server), local:MODEL (a directory or hub id), column:NAME (labels in "
-        "the file); twice for two labelers, whose agreement is then measured",
+        help="judge or judge:NAME (of the judge server), local:MODEL (a directory, or a hub id as ID@COMMIT), "
+        "column:NAME (labels in the file); twice for two labelers, whose agreement is then measured",
     )
     label.add_argument(
         "--judge-url", default="http://127.0.0.1:8001", metavar="URL", help="its token: GUERDON_JUDGE_TOKEN"
@@ -60,12 +61,15 @@ def _label(label: argparse.ArgumentParser) -> None:
     label.add_argument("--four-bit", action="store_true", help="load local labelers in 4 bits (bitsandbytes, GPU)")
     label.add_argument(
         "--alpha",
-        type=float,
+        type=finite,
         default=0.667,
         help="Krippendorff's α of two labelers below which an attribute's labels are not merged (default 0.667)",
     )
     label.add_argument(
-        "--gap", type=_share, default=0.3, help="labels so far apart are listed as disagreements (default 0.3)"
+        "--gap",
+        type=share_above_zero,
+        default=0.3,
+        help="labels so far apart are listed as disagreements (default 0.3)",
     )
 
 
@@ -90,13 +94,6 @@ def _eval(examine: argparse.ArgumentParser) -> None:
         help="agreement.json of two labelers: how reliable their labels are is the ceiling of R² (labels that were "
         "made say it themselves, by their levels)",
     )
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 1:
-        raise argparse.ArgumentTypeError("above 0, and 1 at most")
-    return number
 
 
 if __name__ == "__main__":

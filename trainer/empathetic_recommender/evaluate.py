@@ -20,6 +20,7 @@ from empathetic_recommender.scored_reply import ScoredReply
 from guerdon.client import Refused, RewardClient, ServerError, Unreachable
 from guerdon.messages import Item, ScoreRequest
 from long_work import claim, json_file
+from long_work.exit_status import INCOMPLETE
 from long_work.journal import Journal
 from long_work.json_file import Row
 from long_work.progress import Progress
@@ -43,7 +44,7 @@ TOKEN = "GUERDON_REWARD_TOKEN"  # noqa: S105 - the name of a variable
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate; return the exit status.
+    """Evaluate; return the exit status: INCOMPLETE where more scores failed than --may-fail.
 
     Raises:
         CommandError: the dialogues or the model are not as they should be.
@@ -54,7 +55,9 @@ def run(options: argparse.Namespace) -> int:
     claim.stake(journal.path, made)
     wanted = [row for row in dialogues if row["id"] not in journal]
     if wanted:
-        _answer(LanguageModel(options.model, options.seed), wanted, len(dialogues), options, journal)
+        _answer(
+            LanguageModel(options.model, options.hub_revision, options.seed), wanted, len(dialogues), options, journal
+        )
     rows = [journal[row["id"]] for row in dialogues]
     if options.reward_url:
         rows = scored(rows, options.reward_url, options.reward)
@@ -64,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     json_file.write(options.out / "metrics.json", result)
     for name, value in result["metrics"].items():
         print(f"{name:<28} {'–' if value is None else f'{value:.4f}'}")
-    return 0
+    return INCOMPLETE if result["unscored"] > options.may_fail * len(rows) else 0
 
 
 def scored(rows: Sequence[Row], url: str, reward: str) -> list[Row]:

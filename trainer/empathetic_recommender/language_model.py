@@ -5,32 +5,38 @@ from pathlib import Path
 from typing import Any
 
 from empathetic_recommender.recommender_error import RecommenderError
-from reward_server.rewards.models.source import device
+from reward_server.rewards.models.source import device, loading
 
 Turns = Sequence[dict[str, str]]
 AT_A_TIME = 32
 
 
 class LanguageModel:
-    def __init__(self, model: str, seed: int = 0) -> None:
+    def __init__(self, model: str, hub_revision: str | None = None, seed: int = 0) -> None:
         """Load it; a directory with adapter_config.json is an adapter, loaded over the model it names.
 
+        Args:
+            hub_revision: the commit of a hub id, the adapter's base included, unless its own config names one.
+
         Raises:
-            RecommenderError: it cannot be loaded, or has no chat template.
+            RecommenderError: it cannot be loaded, is a hub id without a commit, or has no chat template.
         """
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        base, adapter = _adapted(model)
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(model, padding_side="left")
+            base, its_revision, adapter = _adapted(model, hub_revision)
+            own, pinned = loading(model, hub_revision)
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(own, padding_side="left", **pinned)
             auto: Any = AutoModelForCausalLM
-            self._model: Any = auto.from_pretrained(base, dtype="auto").eval().to(device())
+            found, pinned = loading(base, its_revision)
+            weights = auto.from_pretrained(found, dtype="auto", use_safetensors=True, **pinned)
+            self._model: Any = weights.eval().to(device())
             if adapter:
                 from peft import PeftModel
 
                 self._model = PeftModel.from_pretrained(self._model, adapter).merge_and_unload()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise RecommenderError(f"the model {model!r} cannot be loaded: {error}") from None
         if self._tokenizer.chat_template is None:
             raise RecommenderError(f"the tokenizer of {model!r} has no chat template")
@@ -89,11 +95,12 @@ class LanguageModel:
         return ids
 
 
-def _adapted(model: str) -> tuple[str, str | None]:
-    """Return (model, adapter) of a directory that holds an adapter, else (model, None)."""
+def _adapted(model: str, hub_revision: str | None) -> tuple[str, str | None, str | None]:
+    """Return the model, its commit, and the adapter's directory if that is what `model` is."""
     import json
 
     config = Path(model) / "adapter_config.json"
     if not config.exists():
-        return model, None
-    return str(json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]), model
+        return model, hub_revision, None
+    said = json.loads(config.read_text(encoding="utf-8"))
+    return str(said["base_model_name_or_path"]), said.get("revision") or hub_revision, model

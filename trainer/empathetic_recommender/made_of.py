@@ -16,7 +16,7 @@ def replies(options: argparse.Namespace) -> dict[str, Any]:
         CommandError: the model's folder cannot be read.
     """
     return {
-        "model": model_digest.of(options.model),
+        "model": model_digest.of(options.model, options.hub_revision),
         "dialogues": content_digest.of(options.dialogues),
         "max_tokens": options.max_tokens,
         "temperature": options.temperature,
@@ -32,5 +32,9 @@ def simulated(options: argparse.Namespace) -> dict[str, Any]:
     found = replies(options) | {"max_turns": options.max_turns}
     if options.user == RULE:
         return found | {"user": RULE}
-    user = f"{options.user} at {options.user_url}" if options.user_url else model_digest.of(options.user)
+    user = (
+        f"{options.user} at {options.user_url}"
+        if options.user_url
+        else model_digest.of(options.user, options.user_revision)
+    )
     return found | {"user": user, "user_prompt": sha256(PROMPT.encode()).hexdigest()}

@@ -7,13 +7,14 @@ from importlib import import_module
 from pathlib import Path
 
 from long_work import exit_status, quiet
+from long_work.real_number import from_zero, share
 from long_work.whole_number import positive
 
 RUNS = {name: f"empathetic_recommender.{name}" for name in ("write_data", "evaluate", "measure", "simulate", "report")}
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; return its exit status: 2 when it cannot be done as asked."""
+    """Run the command; return its exit status: 2 when it cannot be done as asked, 3 when too much of it failed."""
     options = parser().parse_args(argv)
     quiet.before_imports()
 
@@ -68,6 +69,7 @@ def _simulate(simulate: argparse.ArgumentParser) -> None:
     simulate.set_defaults(module="simulate")
     _asks(simulate)
     simulate.add_argument("--user", required=True, metavar="MODEL", help="a model that plays the seeker, or rule")
+    simulate.add_argument("--user-revision", metavar="COMMIT", help="of a hub id, which needs one")
     simulate.add_argument("--user-url", metavar="URL", help="where it is: an OpenAI-compatible endpoint, not here")
     simulate.add_argument("--max-turns", type=positive, default=10, help="replies of a dialogue (default 10)")
 
@@ -76,11 +78,22 @@ def _asks(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model", required=True, help="the policy: a directory, with an adapter or without, or hub id"
     )
+    command.add_argument(
+        "--hub-revision", metavar="COMMIT", help="of a hub id, or of the hub id that an adapter sits on; it needs one"
+    )
     command.add_argument("--dialogues", type=Path, required=True, metavar="JSONL", help="held-out dialogues")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     command.add_argument("--rows", type=positive, help="the first so many only")
+    command.add_argument(
+        "--may-fail",
+        type=share,
+        default=0.05,
+        metavar="SHARE",
+        help="of scores, or of dialogues that the user model spoils; more of them, and the exit status is 3: the same "
+        "command tries them again (default 0.05)",
+    )
     command.add_argument("--max-tokens", type=positive, default=80, help="of a reply (default 80)")
-    command.add_argument("--temperature", type=float, default=1.0)
+    command.add_argument("--temperature", type=from_zero, default=1.0)
     command.add_argument("--seed", type=int, default=0)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from empathetic_recommender.language_model import LanguageModel
 from empathetic_recommender.user_model import Exchange, UserModel, user_model
 from empathetic_recommender.user_prompt import UserUnreadable
 from long_work import claim, json_file
+from long_work.exit_status import INCOMPLETE
 from long_work.journal import Journal
 from long_work.json_file import Row
 from long_work.progress import Progress
 
 End = Literal["accept", "leave", "turn_limit", "user_unreadable"]
+UNREADABLE: End = "user_unreadable"
 AT_A_TIME = 32
 CONFIDENCE = 0.95
 
@@ -40,7 +42,7 @@ class Conversation:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Simulate; return the exit status.
+    """Simulate; return the exit status: INCOMPLETE where more dialogues have an unreadable user than --may-fail.
 
     Raises:
         CommandError: the dialogues or a model are not as they should be.
@@ -49,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     journal = Journal(options.out / "simulated.jsonl", "id")
     made = made_of.simulated(options)
     claim.stake(journal.path, made)
-    wanted = [row for row in rows if row["dialogue"] not in journal]
+    wanted = [row for row in rows if (journal.get(row["dialogue"]) or {}).get("end", UNREADABLE) == UNREADABLE]
     if wanted:
         _simulate(wanted, len(rows), options, journal)
     ended = [journal[row["dialogue"]] for row in rows]
@@ -57,12 +59,12 @@ def run(options: argparse.Namespace) -> int:
     said = {"max_turns": options.max_turns, "user": options.user, "made_of": made}
     json_file.write(options.out / "simulation.json", result | said)
     print(_said(result))
-    return 0
+    return INCOMPLETE if result["ends"][UNREADABLE] > options.may_fail * len(rows) else 0
 
 
 def _simulate(wanted: Sequence[Row], total: int, options: argparse.Namespace, journal: Journal) -> None:
-    policy = LanguageModel(options.model, options.seed)
-    user = user_model(options.user, options.user_url, options.seed)
+    policy = LanguageModel(options.model, options.hub_revision, options.seed)
+    user = user_model(options.user, options.user_url, options.user_revision, options.seed)
     with Progress("dialogues", total, total - len(wanted)) as progress:
         for start in range(0, len(wanted), AT_A_TIME):
             some = [_begun(row) for row in wanted[start : start + AT_A_TIME]]
@@ -96,7 +98,7 @@ def turn(
         one.turns += 1
         one.messages.append({"role": "assistant", "content": reply})
         if isinstance(answer, UserUnreadable):
-            one.end, one.error = "user_unreadable", str(answer)
+            one.end, one.error = UNREADABLE, str(answer)
             continue
         one.messages.append({"role": "user", "content": answer.text})
         if answer.decision != "stay":
@@ -110,8 +112,8 @@ def outcome(rows: Sequence[Row]) -> dict[str, Any]:
     """
     from scipy import stats
 
-    read_rows = [row for row in rows if row["end"] != "user_unreadable"]
-    ends = {end: sum(row["end"] == end for row in rows) for end in ("accept", "leave", "turn_limit", "user_unreadable")}
+    read_rows = [row for row in rows if row["end"] != UNREADABLE]
+    ends = {end: sum(row["end"] == end for row in rows) for end in get_args(End)}
     if not read_rows:
         return {
             "dialogues": 0,

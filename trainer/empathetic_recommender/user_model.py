@@ -65,8 +65,8 @@ class WritingUser:
 
 
 class LocalUser(WritingUser):
-    def __init__(self, model: str, seed: int) -> None:
-        self._model = LanguageModel(model, seed)
+    def __init__(self, model: str, hub_revision: str | None, seed: int) -> None:
+        self._model = LanguageModel(model, hub_revision, seed)
 
     def lines(self, prompts: Sequence[str]) -> list[str]:
         return self._model.answers([[{"role": "user", "content": prompt}] for prompt in prompts], MOST_TOKENS)
@@ -101,11 +101,11 @@ class EndpointUser(WritingUser):
         return answer.choices[0].message.content or ""
 
 
-def user_model(model: str, url: str | None, seed: int) -> UserModel:
+def user_model(model: str, url: str | None, hub_revision: str | None, seed: int) -> UserModel:
     """Return who plays the seeker; `model` may be "rule"."""
     if model == RULE:
         return RuleUser(seed)
-    return EndpointUser(url, model) if url else LocalUser(model, seed)
+    return EndpointUser(url, model) if url else LocalUser(model, hub_revision, seed)
 
 
 def _read(line: str) -> Answer | UserUnreadable:

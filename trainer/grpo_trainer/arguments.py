@@ -4,6 +4,7 @@ import argparse
 import tomllib
 from typing import Any
 
+from grpo_trainer.config.run_config import RunConfig
 from grpo_trainer.config.run_file import shipped
 from grpo_trainer.config.run_place import Place
 from grpo_trainer.config.run_size import REAL, SMOKE
@@ -13,12 +14,16 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="guerdon train",
         description="Train a policy with GRPO against served rewards, as one TOML file describes it.",
-        epilog="The sections and keys of a run file: [policy], [dataset], [[rewards]], [services], [grpo], [output]; "
-        "see grpo_trainer/run_config.py, or any run that ships.",
+        epilog=f"The sections of a run file: {sections()}, and [size.NAME.SECTION] laid over them by --size NAME; "
+        "their keys are in grpo_trainer/config/run_config.py and in any run that ships.",
     )
     described(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     return parser.parse_args(argv)
+
+
+def sections() -> str:
+    return ", ".join(f"[[{name}]]" if name == "rewards" else f"[{name}]" for name in RunConfig.model_fields)
 
 
 def described(parser: argparse.ArgumentParser) -> None:

@@ -39,7 +39,15 @@ def placed_rows(path: Path) -> list[tuple[str, Row]]:
     rows = [(f"{path}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise CommandError(f"{path} has no rows")
-    return [(place, _object(line, place)) for place, line in rows]
+    return [(place, parsed_row(line, place)) for place, line in rows]
+
+
+def parsed_row(line: str, place: str) -> Row:
+    """Return the row of one line; raises as `read_rows` does."""
+    value = _value(line, place)
+    if not isinstance(value, dict):
+        raise CommandError(f"{place} is no JSON object")
+    return value
 
 
 def write(path: Path, value: Any) -> None:
@@ -68,10 +76,3 @@ def _value(text: str, place: str) -> Any:
         raise CommandError(f"{place} is not JSON: {error}") from None
     except RecursionError:
         raise CommandError(f"{place} is nested too deeply") from None
-
-
-def _object(line: str, place: str) -> Row:
-    value = _value(line, place)
-    if not isinstance(value, dict):
-        raise CommandError(f"{place} is no JSON object")
-    return value

@@ -7,8 +7,9 @@ from functools import partial
 
 from long_work import exit_status, json_file, written_whole
 from long_work.exit_status import INCOMPLETE
+from long_work.real_number import from_zero
 from long_work.whole_number import positive
-from model_evaluation import judge_options, results_folder, sampling_options
+from model_evaluation import results_folder, sampling_options
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.prompts import Prompt
 from model_evaluation.variety.arm import Arm, arms
@@ -21,8 +22,9 @@ def parser() -> argparse.ArgumentParser:
         description="Draw several completions of every prompt from one model or more, and say how varied each set of "
         "them is, how good, and which arms differ. The results are kept as they come: the same command goes on.",
         epilog="--model set@0=DIR --model set@1=DIR are two seeds of the arm `set`: arms are compared seed by seed. "
-        f"Exit status: 0; {INCOMPLETE} some completions or scores failed, the report says how many; "
-        "2 it cannot be done as asked; 130 it was interrupted.",
+        f"Exit status: 0; {INCOMPLETE} some completions or scores failed and the same command tries them again, but "
+        "for those that are refused for good (invalid_input), and the report says how many; 2 it cannot be done as "
+        "asked; 130 it was interrupted.",
     )
     sampling_options.add(options, samples=8, reference="what a good completion is, for the rewards")
     options.add_argument(
@@ -31,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--reward-url", default=sampling_options.REWARD_URL, metavar="URL", help="who serves them")
     options.add_argument(
         "--margin",
-        type=judge_options.amount,
+        type=from_zero,
         default=0.02,
         help="qualities whose difference's interval lies within it are equal (default 0.02)",
     )
@@ -116,4 +118,4 @@ def measured(options: argparse.Namespace, found: Sequence[Arm], prompts: Sequenc
     written_whole.text(options.out / "diversity.html", page.diversity(report))
     terminal.show_diversity(report, Console(highlight=False))
     print(f"\n{(options.out / 'diversity.html').resolve()}")
-    return INCOMPLETE if any(arm["failed"] or arm["unscored"] for arm in report["arms"]) else 0
+    return INCOMPLETE if any(arm["to_retry"] for arm in report["arms"]) else 0

@@ -1,7 +1,6 @@
 """The options that say who judges and what it may cost, the same for every command that asks a judge."""
 
 import argparse
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from guerdon.judge_messages import MAX_COST, MAX_TOKENS, Allowance, JudgeInfo
+from long_work.real_number import from_zero
 from long_work.whole_number import positive
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.judge import Judge, found
@@ -67,15 +67,8 @@ def token() -> str | None:
     return os.environ.get(TOKEN) or None
 
 
-def amount(text: str) -> float:
-    number = float(text)
-    if not (number >= 0 and math.isfinite(number)):
-        raise argparse.ArgumentTypeError("a number from 0 on")
-    return number
-
-
 def cost(text: str) -> float:
-    number = amount(text)
+    number = from_zero(text)
     if number > MAX_COST:
         raise argparse.ArgumentTypeError(f"{MAX_COST:g} at most")
     return number

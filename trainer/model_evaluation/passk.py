@@ -6,11 +6,15 @@ from functools import partial
 
 from long_work import exit_status, json_file, written_whole
 from long_work.exit_status import INCOMPLETE
+from long_work.real_number import above_zero, finite
 from long_work.whole_number import positive
 from model_evaluation import results_folder, sampling_options
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.prompts import Prompt
 from model_evaluation.variety.arm import Arm, arms
+
+LONGEST_S = 600
+"""Of one completion's tests."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,8 +23,9 @@ def parser() -> argparse.ArgumentParser:
         prog="guerdon passk",
         description="Draw n completions of every prompt, check them, and estimate without bias how often at least one "
         "of k is right. The results are kept as they come: the same command goes on where it was stopped.",
-        epilog=f"Exit status: 0; {INCOMPLETE} some completions could not be made or checked, the report says how many; "
-        "2 it cannot be done as asked; 130 it was interrupted.",
+        epilog=f"Exit status: 0; {INCOMPLETE} some completions could not be made or checked and the same command tries "
+        "them again, but for those that are refused for good (invalid_input), and the report says how many; 2 it "
+        "cannot be done as asked; 130 it was interrupted.",
     )
     sampling_options.add(options, samples=16, reference="the right answer, regular expression or tests of a prompt")
     options.add_argument("--k", type=counts, default=(1, 4, 8, 16), metavar="K,…", help="(default 1,4,8,16)")
@@ -35,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     checking.add_argument("--pattern", metavar="REGEX", help="one for all prompts, in the place of references")
     checking.add_argument("--reward", metavar="NAME", help="the served reward of --check reward")
     checking.add_argument("--reward-url", default=sampling_options.REWARD_URL, metavar="URL", help="who serves it")
-    checking.add_argument("--threshold", type=float, metavar="X", help="the value from which a completion is right")
+    checking.add_argument("--threshold", type=finite, metavar="X", help="the value from which a completion is right")
     checking.add_argument("--continues", action="store_true", help="completions continue the prompt's own code")
     checking.add_argument(
         "--isolation",
@@ -109,7 +114,7 @@ def measured(options: argparse.Namespace, found: Sequence[Arm], prompts: Sequenc
     written_whole.text(options.out / "passk.html", page.passk(report))
     passk_report.show(report, Console(highlight=False))
     print(f"\n{(options.out / 'passk.html').resolve()}")
-    return INCOMPLETE if any(arm["unknown"] for arm in report["arms"]) else 0
+    return INCOMPLETE if any(arm["to_retry"] for arm in report["arms"]) else 0
 
 
 def counts(text: str) -> tuple[int, ...]:
@@ -120,7 +125,7 @@ def counts(text: str) -> tuple[int, ...]:
 
 
 def seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 600:
-        raise argparse.ArgumentTypeError("above 0, and 600 at most")
+    number = above_zero(text)
+    if number > LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{LONGEST_S} seconds at most")
     return number

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from long_work.real_number import from_zero, share_above_zero
 from long_work.whole_number import natural, positive
-from model_evaluation import judge_options
 from model_evaluation import prompts as prompt_source
 from model_evaluation.answers.sampling import Sampling
 from model_evaluation.evaluation_error import EvaluationError
@@ -63,9 +63,11 @@ def add_sampling(
     sampling = options.add_argument_group("sampling, the same for every model")
     sampling.add_argument("--seed", type=natural, default=42, help="of prompts, sampling and statistics (default 42)")
     sampling.add_argument(
-        "--temperature", type=judge_options.amount, default=temperature, help=f"0 is greedy (default {temperature})"
+        "--temperature", type=from_zero, default=temperature, help=f"0 is greedy (default {temperature})"
     )
-    sampling.add_argument("--top-p", type=share, default=top_p, help=f"of nucleus sampling (default {top_p})")
+    sampling.add_argument(
+        "--top-p", type=share_above_zero, default=top_p, help=f"of nucleus sampling (default {top_p})"
+    )
     sampling.add_argument(
         "--max-tokens", type=positive, default=max_tokens, help=f"of a completion (default {max_tokens})"
     )
@@ -126,10 +128,3 @@ def filled(source: str, template: str, reference: str | None) -> list[Prompt]:
         prompt = prompt_source.parsed(text, where, None if reference is None else str(shown[reference]))
         made.setdefault(prompt.id, prompt)
     return list(made.values())
-
-
-def share(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 1:
-        raise argparse.ArgumentTypeError("above 0, and 1 at most")
-    return number

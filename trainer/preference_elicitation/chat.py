@@ -4,6 +4,7 @@ import argparse
 import sys
 from contextlib import suppress
 
+from long_work.real_number import from_zero
 from long_work.whole_number import positive
 from preference_elicitation.dialogue import INSTRUCTION, Messages
 from preference_elicitation.elicitation_error import ElicitationError
@@ -23,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--hub-revision", metavar="COMMIT", help="of a hub id, which needs one")
     options.add_argument("--system", help="what the model is told first; `elicitation` is the policy's instruction")
-    options.add_argument("--temperature", type=float, default=0.7, help="0 is greedy (default 0.7)")
+    options.add_argument("--temperature", type=from_zero, default=0.7, help="0 is greedy (default 0.7)")
     options.add_argument("--max-tokens", type=positive, default=256, help="of an answer (default 256)")
     options.add_argument("--seed", type=int, default=0)
     return options

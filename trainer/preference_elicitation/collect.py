@@ -10,6 +10,7 @@ from typing import Any
 from long_work import claim, exit_status, quiet, written_whole
 from long_work.exit_status import INCOMPLETE
 from long_work.progress import Progress
+from long_work.real_number import from_zero, share
 from long_work.whole_number import natural, positive
 from preference_elicitation import catalogue, scenario_choice
 from preference_elicitation.catalogue import Scenario
@@ -52,7 +53,7 @@ def _conversations(command: argparse.ArgumentParser) -> None:
     options.add_argument("--scenario-file", type=Path, help="other scenarios: TOML, tables with persona and text")
     options.add_argument(
         "--may-give-up",
-        type=float,
+        type=share,
         default=0.0,
         metavar="SHARE",
         help="of the conversations, without that being a failure (default 0)",
@@ -65,8 +66,8 @@ def _models(command: argparse.ArgumentParser) -> None:
     options.add_argument("--questioner-revision", metavar="COMMIT", help="of a hub id")
     options.add_argument("--participant", metavar="MODEL", help="who answers as the persona")
     options.add_argument("--participant-revision", metavar="COMMIT", help="of a hub id")
-    options.add_argument("--questioner-temperature", type=float, default=1.0)
-    options.add_argument("--participant-temperature", type=float, default=0.0, help="0 is greedy (default)")
+    options.add_argument("--questioner-temperature", type=from_zero, default=1.0)
+    options.add_argument("--participant-temperature", type=from_zero, default=0.0, help="0 is greedy (default)")
     options.add_argument("--max-tokens", type=positive, default=64, help="of a question or an answer (default 64)")
 
 
@@ -125,6 +126,9 @@ def collect(options: argparse.Namespace) -> int:
         Speaker(options.participant, options.participant_revision, options.participant_temperature, options.max_tokens),
         options.seed,
     )
+    if len(file) < collection.prompts:  # before the first row: it would bind the folder to models that are none
+        collection.questioner.try_out()
+        collection.participant.try_out()
     with Progress("collect", collection.prompts, len(file)) as progress:
         given_up = collection.run(file, progress.advance)
     written_whole.text(options.out / CARD, card(file.rows(), settings, given_up))

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-RESAMPLES = 4000
-LEVEL = 0.95
+from preference_elicitation.gain_estimate import LEVEL, RESAMPLES, Place, estimate
+
 TOP_QUESTIONS = 6
+KEPT = "the wider of a bootstrap over seeds and personas and of Student's t over personas"
 Row = Mapping[str, Any]
 Report = dict[str, Any]
 
@@ -28,23 +29,19 @@ def reported(asked: Sequence[Row], calibration: Report | None, manifest: Report,
         "personas": sorted({row["persona"] for row in latest}),
         "prompts": len({(row["scenario"], row["depth"]) for row in latest}),
         "calibration": calibration or {"pairs": 0, "reason": "not measured; --calibrate N does"},
-        "manifest": manifest | {"intervals": {"seed": seed, "resamples": RESAMPLES, "level": LEVEL}},
+        "manifest": manifest | {"intervals": {"seed": seed, "resamples": RESAMPLES, "level": LEVEL, "kept": KEPT}},
     }
 
 
 def difference(rows: Sequence[Row], against: Sequence[Row], seed: int) -> Report:
-    """Return by how much one arm gains more than another in the same scenarios, with its interval.
-
-    Seeds and personas are both drawn anew (Owen 2007's pigeonhole bootstrap): another run would have other seeds, and
-    other people would be asked; prompts of one persona are no independent witnesses.
-    """
+    """Return by how much one arm gains more than another in the same scenarios, with the interval of `estimate`."""
     base = _cells(against)
     paired = {
         (seed_, place): float(value - np.mean(theirs))
         for (seed_, place), value in ((key, np.mean(values)) for key, values in _cells_by_seed(rows).items())
         if (theirs := base.get(place))
     }
-    return _estimate(paired, seed)
+    return estimate(paired, seed)
 
 
 def _arm(name: str, rows: Sequence[Row], seed: int) -> Report:
@@ -55,7 +52,7 @@ def _arm(name: str, rows: Sequence[Row], seed: int) -> Report:
         "seeds": len({row["seed"] for row in rows}),
         "asked": len(rows),
         "failed": dict(Counter(row["status"] for row in rows if row["value"] is None)),
-        "gain": _estimate(cells, seed),
+        "gain": estimate(cells, seed),
         "accuracy_before": _mean(scored, "accuracy_before"),
         "accuracy_after": _mean(scored, "accuracy_after"),
         "information_gain": _mean(scored, "information_gain"),
@@ -72,10 +69,6 @@ def _arm(name: str, rows: Sequence[Row], seed: int) -> Report:
     }
 
 
-Place = tuple[str, str, int]
-"""Persona, scenario, depth."""
-
-
 def _cells_by_seed(rows: Sequence[Row]) -> dict[tuple[int | None, Place], list[float]]:
     found: dict[tuple[int | None, Place], list[float]] = {}
     for row in rows:
@@ -89,36 +82,6 @@ def _cells(rows: Sequence[Row]) -> dict[Place, list[float]]:
     for (_, place), values in _cells_by_seed(rows).items():
         found.setdefault(place, []).extend(values)
     return found
-
-
-def _estimate(cells: Mapping[tuple[int | None, Place], float], seed: int) -> Report:
-    """Return the mean and its interval; None with a reason where there is none."""
-    if not cells:
-        return {"value": None, "interval": None, "n": 0, "reason": "no question has a score"}
-    seeds = sorted({key[0] for key in cells}, key=str)
-    people = sorted({key[1][0] for key in cells})
-    sums, counts = np.zeros((len(seeds), len(people))), np.zeros((len(seeds), len(people)))
-    for (which, place), value in cells.items():
-        at = seeds.index(which), people.index(place[0])
-        sums[at] += value
-        counts[at] += 1
-    mean = float(sums.sum() / counts.sum())
-    if len(people) < 2:
-        return {"value": mean, "interval": None, "n": len(cells), "reason": "one persona has no spread"}
-    rng = np.random.default_rng(seed)
-    weights_s = rng.multinomial(len(seeds), [1 / len(seeds)] * len(seeds), RESAMPLES)
-    weights_p = rng.multinomial(len(people), [1 / len(people)] * len(people), RESAMPLES)
-    total = np.einsum("rs,sp,rp->r", weights_s, sums, weights_p)
-    number = np.einsum("rs,sp,rp->r", weights_s, counts, weights_p)
-    low, high = np.quantile(total[number > 0] / number[number > 0], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {
-        "value": mean,
-        "interval": {"low": float(low), "high": float(high)},
-        "n": len(cells),
-        "seeds": len(seeds),
-        "personas": len(people),
-        "reason": None,
-    }
 
 
 def _mean(rows: Sequence[Row], name: str) -> float | None:

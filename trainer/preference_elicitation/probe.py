@@ -14,6 +14,7 @@ from guerdon.client import URL, RewardClient
 from long_work import exit_status, json_file, quiet, written_whole
 from long_work.exit_status import INCOMPLETE
 from long_work.journal import Journal
+from long_work.real_number import from_zero, share
 from long_work.whole_number import natural, positive
 from preference_elicitation import arm, probe_prompts
 from preference_elicitation.elicitation_error import ElicitationError
@@ -34,21 +35,29 @@ def parser() -> argparse.ArgumentParser:
         epilog="An arm is [NAME[/SEED]=]MODEL (directory, hub id, package:NAME, endpoint:URL#MODEL), [NAME=]random (a "
         "question of the bank that ships), or [NAME=]best-of-N:MODEL (the one of N questions with the highest gain to "
         "be expected). Arms of one NAME are one policy trained with several seeds. "
-        f"Exit status: 0; {INCOMPLETE} some questions have no score, the same command tries them again; 2; 130.",
+        f"Exit status: 0; {INCOMPLETE} more questions than --may-fail have no score, the same command tries them "
+        "again; 2; 130.",
     )
     options.add_argument("arms", nargs="*", metavar="ARM", help="who asks; the first is what others are compared with")
     options.add_argument(
         "--scenarios", type=Path, metavar="FILE", help="prompts.jsonl of guerdon collect, or scenarios"
     )
     options.add_argument("--split", default="validation", help="of prompts.jsonl; all for both (default validation)")
-    options.add_argument("--limit", type=positive, help="prompts at most, spread over the file")
+    options.add_argument("--limit", type=positive, help="prompts at most, spread over depths and personas")
     options.add_argument("--out", type=Path, metavar="DIR", help="where the results are kept (default: none are)")
     options.add_argument("--draws", type=positive, default=1, help="questions of an arm in each scenario (default 1)")
-    options.add_argument("--temperature", type=float, default=1.0, help="of the policies; 0 is greedy (default 1)")
+    options.add_argument("--temperature", type=from_zero, default=1.0, help="of the policies; 0 is greedy (default 1)")
     options.add_argument("--max-tokens", type=positive, default=64, help="of a question (default 64)")
     options.add_argument("--hub-revision", metavar="COMMIT", help="of arms that are hub ids")
     options.add_argument("--reward", default="information_gain", help="the served name (default information_gain)")
     options.add_argument("--reward-url", default=URL, help=f"the reward server (default {URL})")
+    options.add_argument(
+        "--may-fail",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="of the questions may have no score, without that being a failure (default 0); the report counts them",
+    )
     options.add_argument("--calibrate", type=natural, default=0, metavar="N", help="prompts to judge the predictor on")
     options.add_argument("--show", type=natural, default=20, help="questions to print (default 20)")
     options.add_argument("--seed", type=int, default=0)
@@ -94,7 +103,8 @@ def probe(options: argparse.Namespace) -> int:
             probing.calibrate(options.calibrate)
         if options.out:
             report(options)
-    return INCOMPLETE if any(one["value"] is None for one in asked) else 0
+    failed = sum(one["value"] is None for one in asked)
+    return INCOMPLETE if failed > options.may_fail * len(asked) else 0
 
 
 def report(options: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """The prompts in which arms are asked: rows of prompts.jsonl, or the openings of a file of scenarios."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ Row = dict[str, Any]
 
 
 def read(path: Path, split: str, limit: int | None, seed: int) -> list[Row]:
-    """Return the rows to ask in, in the order of scenario and depth: those of a split, `limit` spread over them.
+    """Return the rows to ask in, in the order of scenario and depth: those of a split, or `limit` of them (`spread`).
 
     A file of scenarios has no splits.
 
@@ -27,7 +28,27 @@ def read(path: Path, split: str, limit: int | None, seed: int) -> list[Row]:
     rows = [row for row in _every(path, seed) if split == ALL or row.get("split", split) == split]
     if not rows:
         raise ElicitationError(f"{path} has no prompts with split = {split!r}")
-    return rows if limit is None else [rows[len(rows) * place // limit] for place in range(min(limit, len(rows)))]
+    return rows if limit is None else spread(rows, limit, seed)
+
+
+def spread(rows: Sequence[Row], limit: int, seed: int) -> list[Row]:
+    """Return `limit` rows at most, in the order that they have: depths, and personas in them, in the share of all rows.
+
+    Every k-th row of scenario and depth would do the opposite, take one depth only, where depths divide k. So places
+    are counted off within each depth, through its personas and each one's rows in an order drawn from the seed.
+    """
+
+    def drawn(*named: object) -> float:
+        return random.Random(" ".join(map(str, (seed, *named)))).random()
+
+    def stratum(place: int) -> tuple[int, float, float]:
+        row = rows[place]
+        depth, persona = row["depth"], row["persona"]
+        return depth, drawn(depth, persona), drawn(depth, persona, row["scenario"])
+
+    places = sorted(range(len(rows)), key=stratum)
+    number = min(limit, len(rows))
+    return [rows[place] for place in sorted(places[len(rows) * nth // number] for nth in range(number))]
 
 
 def others(path: Path, rows: Sequence[Row]) -> list[str]:

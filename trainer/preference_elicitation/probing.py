@@ -9,7 +9,7 @@ from guerdon.messages import Score
 from long_work import claim, content_digest, json_file
 from long_work.journal import Journal
 from long_work.progress import Progress
-from preference_elicitation import asking, calibration, manifest
+from preference_elicitation import asking, calibration, manifest, probe_prompts
 from preference_elicitation.arm import Arm
 from preference_elicitation.reward_scores import CHUNK, Rewards
 from preference_elicitation.speaker import Speaker
@@ -69,26 +69,25 @@ class Probing:
         return self._journal.records()
 
     def calibrate(self, number: int) -> None:
-        """Judge the predictor on rows spread over all, and keep what comes of it, row by row.
+        """Judge the predictor on rows spread over depths and personas, and keep what comes of it, row by row.
 
         Raises:
             CommandError: the server's texts cannot be read here, or the rows that are kept were judged otherwise.
         """
-        count = min(number, len(self.rows))
-        rows = [self.rows[len(self.rows) * place // count] for place in range(count)]
+        rows = probe_prompts.spread(self.rows, number, self.options.seed)
         wanted = {f"{row['scenario']} {row['depth']} {row['pair_seed']}": row for row in rows}
         journal, predictor = Journal(self.folder / CALIBRATED), calibration.Predictor(self.rewards)
         prompts = content_digest.of(self.options.scenarios)
         claim.stake(journal.path, {"reward": self.rewards.info.version, "prompts": prompts})
         missing = journal.missing(wanted)
-        with Progress("probe: calibration", count, count - len(missing)) as progress:
+        with Progress("probe: calibration", len(rows), len(rows) - len(missing)) as progress:
             for key, row in missing.items():
                 journal.append([{"key": key, **predictor.record(row)}])
                 progress.advance()
         found = [calibration.Prediction(*one) for key in wanted for one in journal[key]["predictions"]]
         failed = sum(journal[key]["status"] != "ok" for key in wanted)
         result = calibration.summary(found) | {"by_depth": calibration.by_depth(found)}
-        json_file.write(self.folder / CALIBRATION, result | {"prompts": count, "failed": failed})
+        json_file.write(self.folder / CALIBRATION, result | {"prompts": len(rows), "failed": failed})
 
     def _questions(self, arm: Arm, some: Sequence[tuple[Row, int]], speaker: Speaker | None) -> list[str]:
         seed = self.options.seed

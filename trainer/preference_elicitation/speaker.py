@@ -16,6 +16,7 @@ ENDPOINT = re.compile(r"endpoint:(?P<url>https?://[^#]+)#(?P<model>[^,]+)(?:,key
 BATCH_TOKENS = 8192
 TIMEOUT_S, RETRIES, CONCURRENCY = 60.0, 2, 8
 """Of an endpoint."""
+GREETING: Messages = [{"role": "user", "content": "Hello."}]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class Speaker:
     def load(self) -> None:
         """Find the model before any work is begun; raises as `say` does."""
         _ = self._remote or self._local
+
+    def try_out(self) -> None:
+        """Find the model; an endpoint has to answer once: it may be gone, or know no such model. Raises as `say`."""
+        self.load()
+        if self._remote:
+            self._fetched([GREETING], [0])
 
     def _continued(self, chats: Sequence[Messages], seeds: Sequence[int]) -> list[str]:
         local = self._local

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from long_work.command_error import CommandError
-from research_pipelines import systems
+from research_pipelines import systems, time_left
 from research_pipelines.failure import PipelineError
 from research_pipelines.plan import Plan
 from research_pipelines.record import Record, missing
@@ -87,6 +87,8 @@ def run(stages: Sequence[Stage], record: Record, servers: Servers, out: Path, lo
         print(said, file=sys.stderr)
     first = record.done(stages)
     for number, stage in enumerate(stages[first:], first + 1):
+        if ahead := time_left.said(stages[: number - 1], stages[number - 1 :], record.seconds):
+            print(f"\n{ahead}", file=sys.stderr, flush=True)
         arguments = stage.arguments(servers.for_stage(stage), out)
         print(f"\n── {number}/{len(stages)} {stage.name}: guerdon {' '.join(arguments)}", file=sys.stderr, flush=True)
         started = time.monotonic()

@@ -113,4 +113,13 @@ def _read(file: Path) -> dict[str, Any]:
         raise PipelineError(f"{error}; nobody knows what is done beside it: choose another --out") from None
     if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
         raise PipelineError(f"{file} is no record of a pipeline: choose another --out")
+    if wrong := [name for name, noted in content["stages"].items() if not _is_noted(noted)]:
+        raise PipelineError(f"{file} does not say what is done of its stage {wrong[0]!r}: choose another --out")
     return content
+
+
+def _is_noted(stage: Any) -> bool:
+    if not isinstance(stage, dict) or not isinstance(stage.get("seconds"), int | float | None):
+        return False
+    makes = stage.get("makes", [])
+    return isinstance(makes, list) and all(isinstance(path, str) for path in makes)

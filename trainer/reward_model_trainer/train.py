@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from long_work import content_digest, exit_status, json_file, quiet, written_whole
-from long_work.whole_number import positive
+from long_work.real_number import above_zero, share
+from long_work.whole_number import natural, positive
 from reward_model_trainer import preference_file, preferences
 from reward_model_trainer.preference_file import PreferenceError
 
@@ -58,12 +59,14 @@ def _train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--out", type=Path, required=True, help="the model's directory")
     train.add_argument("--base", default=ENCODER, help=f"directory, package:NAME or hub id (default {ENCODER})")
     train.add_argument("--revision", help="commit of a hub id; it needs one")
-    train.add_argument("--epochs", type=float, default=1.0)
+    train.add_argument("--epochs", type=above_zero, default=1.0)
     train.add_argument("--batch", type=positive, default=16, help="pairs per step (default 16)")
-    train.add_argument("--learning-rate", type=float, default=2e-4)
+    train.add_argument("--learning-rate", type=above_zero, default=2e-4)
     train.add_argument("--max-tokens", type=positive, default=128, help="longest prompt and reply (default 128)")
-    train.add_argument("--trained-layers", type=int, help="train the head and the last N layers only (default: all)")
-    train.add_argument("--validation-share", type=float, default=0.15, help="of the questions held out (default 0.15)")
+    train.add_argument(
+        "--trained-layers", type=natural, help="train the head and the last N layers only (default: all)"
+    )
+    train.add_argument("--validation-share", type=share, default=0.15, help="of the questions held out (default 0.15)")
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(command=write_model)
 

@@ -5,7 +5,6 @@ transformers directory with tokenizer and chat template, and small_model.json, w
 """
 
 import argparse
-import math
 import shutil
 import sys
 from dataclasses import asdict, fields
@@ -14,6 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from long_work import content_digest, exit_status, json_file, quiet, written_whole
+from long_work.real_number import above_zero
 from long_work.whole_number import natural, positive
 from small_model import corpus
 from small_model.shape import Shape
@@ -71,10 +71,10 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--steps", type=positive, default=600, help="optimiser steps (default 600)")
     options.add_argument("--batch", type=positive, default=32, help="rows per step (default 32)")
-    options.add_argument("--learning-rate", type=_above_zero, default=2e-3, help="at its highest (default 0.002)")
+    options.add_argument("--learning-rate", type=above_zero, default=2e-3, help="at its highest (default 0.002)")
     options.add_argument(
         "--initial-std",
-        type=_above_zero,
+        type=above_zero,
         default=0.02,
         help="of the weights that training begins with (default 0.02); a narrow model that has to compare things "
         "learns it sooner from HIDDEN**-0.5",
@@ -100,10 +100,3 @@ def _scratch(out: Path, setting: str) -> Path:
     """Return where an unfinished training is kept; one of another corpus or other settings has a place of its own."""
     digest = blake2b(setting.encode(errors="surrogatepass"), digest_size=6).hexdigest()
     return out.absolute().with_name(f".{out.absolute().name}.{digest}.training")
-
-
-def _above_zero(text: str) -> float:
-    number = float(text)
-    if not (number > 0 and math.isfinite(number)):
-        raise argparse.ArgumentTypeError("a number above 0")
-    return number

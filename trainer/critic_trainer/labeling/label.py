@@ -13,6 +13,7 @@ from critic_trainer import redial, reply
 from critic_trainer.critic_error import CriticError
 from critic_trainer.labeling.agreement import Agreement, agreement, disagreements
 from critic_trainer.labeling.attributes import BLEU
+from critic_trainer.labeling.column_labeler import ColumnLabeler
 from critic_trainer.labeling.labeler import Labeler, labeler
 from critic_trainer.labeling.merge import merged
 from critic_trainer.reply import Labels, Reply
@@ -35,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
         raise CriticError("the two labelers are the same one; it would agree with itself")
     records = [labelled(one, replies, options.out) for one in labelers]
     labels, agreements = _agreed(replies, [[record["labels"] for record in some] for some in records], options)
-    json_file.write_rows(options.out / "labels.jsonl", _rows(replies, labels))
+    declared = all(isinstance(one, ColumnLabeler) for one in labelers)
+    json_file.write_rows(options.out / "labels.jsonl", rows(replies, labels, declared=declared))
     failures = Counter(record["status"] for some in records for record in some if record["status"] != "ok")
     summary = {
         "replies": len(replies),
@@ -69,6 +71,20 @@ def labelled(one: Labeler, replies: Sequence[Reply], out: Path) -> list[dict[str
             journal.append({"key": key, **record} for (key, _), record in zip(chunk, records, strict=True))
             progress.advance(len(chunk))
     return [journal[key] for key in keys]
+
+
+def rows(replies: Sequence[Reply], labels: Sequence[Labels], *, declared: bool) -> list[json_file.Row]:
+    """Return the replies with their labels.
+
+    Args:
+        declared: whether the labels are the file's own. Only of those do its `levels` say how noisy they are: labels
+            that somebody else gave are kept without them, or the critic's ceiling would be that of other labels.
+    """
+    left_out = None if declared else {"levels"}
+    return [
+        one.model_dump(exclude_none=True, exclude=left_out) | {"labels": its | {BLEU: bleu(one)}}
+        for one, its in zip(replies, labels, strict=True)
+    ]
 
 
 def bleu(some: Reply) -> float | None:
@@ -107,14 +123,6 @@ def _agreed(
     apart = disagreements([one.id for one in replies], first, second, options.gap)
     json_file.write_rows(options.out / "disagreements.jsonl", apart)
     return merged(first, second, agreements), agreements
-
-
-def _rows(replies: Sequence[Reply], labels: Sequence[Labels]) -> list[json_file.Row]:
-    made = []
-    for one, its in zip(replies, labels, strict=True):
-        with_bleu = its | {BLEU: bleu(one)}
-        made.append(one.model_dump(exclude_none=True) | {"labels": with_bleu})
-    return made
 
 
 def _counted(name: str, labels: Sequence[Labels]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from critic_trainer.labeling.column_labeler import ColumnLabeler
 from critic_trainer.labeling.judge_labeler import JudgeLabeler
 from critic_trainer.reply import Reply
 
-FORMS = "judge or judge:NAME, local:MODEL, column:NAME"
+FORMS = "judge or judge:NAME, local:MODEL or local:ID@COMMIT, column:NAME"
 
 
 class Labeler(Protocol):

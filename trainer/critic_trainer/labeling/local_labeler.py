@@ -10,13 +10,14 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from critic_trainer.critic_error import CriticError
 from critic_trainer.labeling.attributes import ATTRIBUTES
 from critic_trainer.reply import Reply
 from long_work import model_digest
-from reward_server.rewards.models.source import device
+from reward_server.rewards.models.source import device, loading
 
 PROMPT = (files("critic_trainer.labeling") / "prompts" / "grade.txt").read_text(encoding="utf-8")
 OBJECT = re.compile(r"\{[^{}]*\}")
@@ -28,23 +29,25 @@ class LocalLabeler:
     chunk = 4
 
     def __init__(self, model: str, four_bit: bool) -> None:
-        """Load a hub id or a directory.
+        """Load a directory, or a hub id with its commit: ID@COMMIT.
 
         Raises:
             CriticError: it cannot be loaded, or 4 bits are wanted and bitsandbytes is not installed.
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        name, commit = _pinned(model)
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(model, padding_side="left")
+            found, pinned = loading(name, commit)
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(found, padding_side="left", **pinned)
             auto: Any = AutoModelForCausalLM
-            self._model: Any = auto.from_pretrained(model, **_options(four_bit)).eval()
+            self._model: Any = auto.from_pretrained(found, use_safetensors=True, **pinned, **_options(four_bit)).eval()
         except (OSError, ValueError) as error:
-            raise CriticError(f"the model {model!r} cannot be loaded: {error}") from None
+            raise CriticError(f"the model {model!r} cannot be loaded (a hub id is ID@COMMIT): {error}") from None
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self.name = f"local-{re.sub(r'[^A-Za-z0-9.-]+', '-', model).strip('-')}"
-        self._model_id, self._weights, self._four_bit = model, model_digest.of(model), four_bit
+        self._model_id, self._weights, self._four_bit = model, model_digest.of(name, commit), four_bit
 
     @property
     def identity(self) -> list[Any]:
@@ -71,6 +74,14 @@ class LocalLabeler:
             return text
         turns = [{"role": "user", "content": text}]
         return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+
+
+def _pinned(model: str) -> tuple[str, str | None]:
+    """Return the id and the commit of ID@COMMIT; a directory has none, whatever it is called."""
+    if Path(model).expanduser().is_dir():
+        return model, None
+    name, _, commit = model.partition("@")
+    return name, commit or None
 
 
 def read(text: str) -> dict[str, Any]:

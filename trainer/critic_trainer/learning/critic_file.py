@@ -77,7 +77,7 @@ def read(name: str, size: str = REAL, seed: int | None = None) -> CriticFile:
         CriticError: there is no such file or size, or something in it is wrong.
     """
     table = _table(name)
-    sizes = table.pop("size", {})
+    sizes = _tables(table.pop("size", {}), name)
     if size != REAL and size not in sizes:
         raise CriticError(f"{name} has no size {size!r}; its sizes: {', '.join([REAL, *sizes])}")
     table = _overlaid(table, sizes.get(size, {}))
@@ -103,6 +103,13 @@ def _table(name: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
         raise CriticError(f"{name} cannot be read: {error}") from None
+
+
+def _tables(sizes: Any, name: str) -> dict[str, Any]:
+    """Return the sizes; raises CriticError where they, or one of them, are no table."""
+    if isinstance(sizes, dict) and all(isinstance(one, dict) for one in sizes.values()):
+        return sizes
+    raise CriticError(f"{name}: size is {sizes!r}; sizes are tables, as [size.proof.training] with epochs = 3")
 
 
 def _overlaid(table: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

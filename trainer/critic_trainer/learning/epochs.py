@@ -49,7 +49,8 @@ class Epochs:
     """One training. After each epoch all of it is written to `checkpoint`, and read from there by the next attempt."""
 
     def __init__(self, encoder: TrainedEncoder, network: torch.nn.Module, settings: Training, checkpoint: Path) -> None:
-        self.encoder, self.network, self.settings, self._checkpoint = encoder, network, settings, checkpoint
+        self.encoder, self.settings, self._checkpoint = encoder, settings, checkpoint
+        self.network = network.to(encoder.device)  # where the vectors are that it reads
         self.course = Course()
         rates = [{"params": list(network.parameters()), "lr": settings.head_learning_rate}]
         if encoder.weights():

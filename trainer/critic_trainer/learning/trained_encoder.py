@@ -37,6 +37,11 @@ class TrainedEncoder:
         if settings.train == "lora":
             self._model = _with_adapter(self._model, settings)
 
+    @property
+    def device(self) -> torch.device:
+        found: torch.device = self._model.device
+        return found
+
     def weights(self) -> list[torch.nn.Parameter]:
         return [one for one in self._model.parameters() if one.requires_grad] if self.settings.train == "lora" else []
 
@@ -73,9 +78,8 @@ class TrainedEncoder:
         if sequences[0].types is not None:
             padded = [(one.types or []) + [0] * (longest - len(one.ids)) for one in sequences]
             inputs["token_type_ids"] = torch.tensor(padded)
-        device = self._model.device
-        states = self._model(**{name: one.to(device) for name, one in inputs.items()}).last_hidden_state.float()
-        return self._pooled(states, kept.to(device))
+        states = self._model(**{name: one.to(self.device) for name, one in inputs.items()}).last_hidden_state.float()
+        return self._pooled(states, kept.to(self.device))
 
     def save(self, folder: Path) -> str:
         """Write the encoder with its adapter merged in; return what heads.json calls it.

@@ -1,5 +1,7 @@
 """What a run file may say: every section, key, type and default of `guerdon train RUN.toml`."""
 
+import time
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -108,6 +110,18 @@ class Output(Section):
     """Where the run writes; `{name}` is the run file's name and `{time}` its start."""
     merged: bool = False
     """Also save the policy with its adapter merged in, for servers that load no adapters."""
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a run of that name which starts now.
+
+        Raises:
+            ValueError: `dir` names none.
+        """
+        try:
+            return Path(self.dir.format(name=name, time=time.strftime("%Y%m%d-%H%M%S"))).expanduser()
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            said = "{name} and {time} are filled in, any other brace is doubled"
+            raise ValueError(f"{self.dir!r} names no folder ({error}); {said}") from None
 
 
 class RunConfig(Section):

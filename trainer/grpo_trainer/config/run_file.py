@@ -120,7 +120,7 @@ def _checked(table: Table) -> tuple[RunConfig | None, list[Problem]]:
     except ValidationError as error:
         return None, [(e["loc"], run_problems.said_of(e)) for e in error.errors()]
     found = [run_problems.of_grpo, run_problems.of_names, run_problems.of_shares, run_problems.of_imputation]
-    return config, [problem for problems in found for problem in problems(config)]
+    return config, [problem for problems in [*found, run_problems.of_output] for problem in problems(config)]
 
 
 def _misspelt(table: Table, name: str, size: Table) -> list[Problem]:

@@ -66,6 +66,15 @@ def of_names(config: RunConfig) -> list[tuple[Place, str]]:
     return found
 
 
+def of_output(config: RunConfig) -> list[tuple[Place, str]]:
+    """Return why `output.dir` names no folder."""
+    try:
+        config.output.folder("name")
+    except ValueError as error:
+        return [(("output", "dir"), str(error))]
+    return []
+
+
 def of_imputation(config: RunConfig) -> list[tuple[Place, str]]:
     """Return what keeps a part of the reward from being imputed."""
     settings = config.imputation

@@ -56,7 +56,7 @@ def prompt_of(row: Row, where: str) -> list[Row]:
     """
     prompt = row.get("prompt")
     messages = row.get("messages") if not isinstance(prompt, list) else prompt
-    if isinstance(messages, list) and messages and all(_is_turn(turn) for turn in messages):
+    if isinstance(messages, list) and messages and all(is_turn(turn) for turn in messages):
         ends = [place for place, turn in enumerate(messages) if turn["role"] == "assistant"]
         turns = messages[: ends[0]] if ends else messages
         if turns and turns[-1]["role"] == "user":
@@ -78,5 +78,5 @@ def _of_hub(name: str, split: str) -> list[list[Row]]:
     ]
 
 
-def _is_turn(turn: Any) -> bool:
+def is_turn(turn: Any) -> bool:
     return isinstance(turn, dict) and all(isinstance(turn.get(key), str) for key in ("role", "content"))

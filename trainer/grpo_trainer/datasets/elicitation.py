@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from grpo_trainer.datasets.chat import is_turn
+
 Row = dict[str, Any]
 CONTEXT = {"persona": str, "transcript": list, "pair_seed": int}
 """What the reward information_gain needs to know of a prompt."""
@@ -41,7 +43,10 @@ def load(
 
 
 def _lines(file: Path) -> list[str]:
-    return [line for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
+    try:
+        return [line for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from None
 
 
 def _row(line: str, where: str) -> Row:
@@ -49,15 +54,22 @@ def _row(line: str, where: str) -> Row:
         row = json.loads(line)
     except ValueError as error:
         raise ValueError(f"{where} is not JSON: {error}") from None
-    if not isinstance(row, dict) or not row.get("prompt"):
-        raise ValueError(f"{where} has no prompt")
+    if not isinstance(row, dict) or not _is_prompt(row.get("prompt")):
+        raise ValueError(f'{where} has no prompt: text, or a list of {{"role": …, "content": text}}')
     for name, kind in CONTEXT.items():
         if not isinstance(row.get(name), kind):
             raise ValueError(f"{where}: {name} is missing or no {kind.__name__}; information_gain needs it")
     if row.get("split") not in SPLITS:
         raise ValueError(f"{where}: split is {row.get('split')!r} instead of {' or '.join(SPLITS)}")
+    depth = row.get("depth") or 0
+    if not isinstance(depth, int) or depth < 0:
+        raise ValueError(f"{where}: depth is how many questions were asked before, 0 or more, not {depth!r}")
     kept = ("prompt", *CONTEXT, *KEPT, "split")
-    return {name: row.get(name) for name in kept} | {"reference": None, "depth": int(row.get("depth") or 0)}
+    return {name: row.get(name) for name in kept} | {"reference": None, "depth": depth}
+
+
+def _is_prompt(prompt: object) -> bool:
+    return bool(prompt) and (isinstance(prompt, str) or (isinstance(prompt, list) and all(map(is_turn, prompt))))
 
 
 def _without_split(row: Row) -> Row:

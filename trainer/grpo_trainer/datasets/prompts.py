@@ -42,7 +42,7 @@ def load(
         seed: of the choice and of the split.
 
     Raises:
-        ValueError: neither or both of path and hub, or a row without a column that is named.
+        ValueError: neither or both of path and hub, a row without a column that is named, or a file that is no CSV.
         OSError, CommandError: the file cannot be read, or the hub cannot be reached.
     """
     source = enumerate(_source(path, hub, split), 1)
@@ -77,7 +77,7 @@ def _prompt(row: Row, number: int, column: str, template: str | None) -> Any:
         shown = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in row.items()}
         try:
             prompt = template.format(**shown)
-        except (KeyError, IndexError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"row {number} does not fill the template: {error}; it has: {', '.join(row)}") from None
     messages = isinstance(prompt, list) and all(isinstance(turn, dict) and "role" in turn for turn in prompt)
     if not prompt or not (messages or isinstance(prompt, str)):
@@ -106,7 +106,15 @@ def _file(path: Path) -> Iterable[Row]:
 
 def _csv(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        yield from csv.DictReader(stream)
+        reader = csv.DictReader(stream)
+        try:
+            for row in reader:
+                if None in row:
+                    raise ValueError(f"{path}, line {reader.line_num} has more cells than its first line names columns")
+                yield row
+        except csv.Error as error:
+            said = "a .jsonl file takes texts of any length"
+            raise ValueError(f"{path}, after line {reader.line_num}: {error}; {said}") from None
 
 
 def _hub(name: str, split: str) -> Iterable[Row]:

@@ -74,7 +74,7 @@ class Examination:
         for info in (served or {}).values():
             said = f"{info.name}: {info.kind}, scores {info.scope}s, runs {info.runs}, version {info.version}"
             self.say(ok("rewards", f"{config.services.reward_url} serves {said}"))
-        folder = preflight.folder_of(config, name)
+        folder = config.output.folder(name)
         self.say(_of_output(folder))
         if rows is None or served is None:
             return None

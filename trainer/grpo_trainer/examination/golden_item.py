@@ -1,11 +1,13 @@
 """Score one golden item: a completion for a row of the dataset, sent as a training step would send it."""
 
 import asyncio
+import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from grpo_trainer.config.run_file import NotReadyError, RunFileError
-from grpo_trainer.examination.finding import Finding, fail, ok
+from grpo_trainer.examination.finding import Finding, fail, ok, warn
 from grpo_trainer.examination.preflight import Ready, is_first_rank
 from guerdon.client import RewardServerError
 from guerdon.step_scores import StepScores
@@ -23,7 +25,7 @@ def scored(ready: Ready) -> list[Finding]:
         step = asked(ready)
     except (RewardServerError, ValueError) as error:
         return [fail(SUBJECT, f"the reward server refuses it: {error}")]
-    return [_said(step, index) for index in range(len(step.rewards))]
+    return _found(ready, step)
 
 
 def asked(ready: Ready) -> StepScores:
@@ -55,6 +57,8 @@ def asked(ready: Ready) -> StepScores:
 def require(ready: Ready) -> None:
     """Score a golden item on the first rank, before a run is started.
 
+    A run that goes on whatever fails is only warned of a reward that has no score: one row says little of the others.
+
     Raises:
         NotReadyError: a reward has no score for it, for a reason that may pass.
         RunFileError: a reward has no score for it, and will have none.
@@ -65,7 +69,10 @@ def require(ready: Ready) -> None:
         step = asked(ready)
     except (RewardServerError, ValueError) as error:
         raise RunFileError(f"the reward server refuses a {SUBJECT}: {error}") from error
-    found = [_said(step, index) for index in range(len(step.rewards))]
+    found = _found(ready, step)
+    for one in found:
+        if one.level == "warn":
+            print(f"guerdon train: {one.text}", file=sys.stderr)
     if failed := [one.text for one in found if one.level == "fail"]:
         statuses = {score.status for served in step.rewards for score in served.scores if not score.ok}
         kind = NotReadyError if statuses <= PASSING else RunFileError
@@ -78,13 +85,18 @@ def completion(row: dict[str, Any]) -> Any:
     return text if isinstance(row["prompt"], str) else [{"role": "assistant", "content": text}]
 
 
-def _said(step: StepScores, index: int) -> Finding:
+def _found(ready: Ready, step: StepScores) -> list[Finding]:
+    lost = warn if ready.config.services.max_failed_share == 1 else fail
+    return [_said(step, index, lost) for index in range(len(step.rewards))]
+
+
+def _said(step: StepScores, index: int, lost_is: Callable[[str, str], Finding]) -> Finding:
     served = step.rewards[index]
     lost = [score for score in served.scores if not score.ok]
     if not lost:
         values = ", ".join(f"{value:.4g}" for value in sorted({s.value for s in served.scores if s.value is not None}))
         return ok(SUBJECT, f"{served.reward} answered {values} in {step.seconds:.2f} s")
-    return fail(
+    return lost_is(
         SUBJECT,
         f"{served.reward} has no score for {len(lost)} of {len(served.scores)} completions of a row of the dataset: "
         f"{lost[0].status}: {lost[0].error}. {ADVICE.get(lost[0].status, TRY)}",

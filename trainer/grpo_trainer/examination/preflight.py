@@ -1,7 +1,6 @@
 """What can be known to be wrong before a model is loaded: the data, the reward server, the place to write to."""
 
 import os
-import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -100,17 +99,13 @@ def token(config: RunConfig) -> str | None:
     return os.environ[variable]
 
 
-def folder_of(config: RunConfig, name: str) -> Path:
-    return Path(config.output.dir.format(name=name, time=time.strftime("%Y%m%d-%H%M%S"))).expanduser()
-
-
 def output_folder(config: RunConfig, name: str, *, resume: bool) -> Path:
     """Return the run's directory.
 
     Raises:
         RunFileError: it holds a run that is not to be resumed, holds none to resume, or cannot be written.
     """
-    folder = folder_of(config, name)
+    folder = config.output.folder(name)
     if holds_a_run(folder) and not resume:
         raise RunFileError(f"{folder} holds a run already. Add --resume to go on with it, or choose another --out.")
     if resume and not holds_a_run(folder):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from long_work import json_file, written_whole
+from long_work.command_error import CommandError
 
 TEXTS = ("group_id", "prompt", "completion", "status", "error")
 WHOLE = ("step", "slot", "completion_tokens")
@@ -68,7 +69,14 @@ def holds_a_run(folder: Path) -> bool:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    """Return what manifest.json says.
+
+    Raises:
+        CommandError: it cannot be read, or is no JSON object.
+    """
+    manifest = json_file.read(folder / "manifest.json")
+    if not isinstance(manifest, dict):
+        raise CommandError(f"{folder / 'manifest.json'} is no manifest of a run")
     return manifest
 
 
@@ -82,12 +90,19 @@ def read_rollouts(folder: Path) -> list[dict[str, Any]]:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the file's records; a last line without its end was cut off while it was written, and is no record."""
+    """Return the file's records; a last line without its end was cut off while it was written, and is no record.
+
+    Raises:
+        CommandError: the file is no text, or a line no JSON object.
+    """
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path} cannot be read: {error}") from None
     whole = text.split("\n")[:-1]  # splitlines would also cut at U+2028, which stands in JSON as it is
-    return [json.loads(line) for line in whole]
+    return [json_file.parsed_row(line, f"{path}, line {number}") for number, line in enumerate(whole, 1)]
 
 
 def _line(record: Mapping[str, Any]) -> str:

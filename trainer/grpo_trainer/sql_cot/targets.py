@@ -7,9 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from grpo_trainer.sql_cot.rows import Row
+from long_work.progress import Progress
 
 Vectors = npt.NDArray[np.floating[Any]]
 Target = Literal["embedding", "execution", "column"]
+Embed = Callable[[list[str]], Vectors]
+PART = 512
+"""Texts that are embedded at once: thousands together would fill the memory, and show no progress."""
 COLUMNS = {"execution": "execution_match", "column": "target"}
 
 
@@ -27,8 +31,23 @@ def of(rows: Sequence[Row], kind: Target) -> list[float]:
 
         encoder = Embeddings()
         encoder.load()
-        return embedding_targets(rows, encoder.embed)
+        return embedding_targets(rows, in_parts(encoder.embed))
     return [_column(row, kind, number) for number, row in enumerate(rows, 1)]
+
+
+def in_parts(embed: Embed) -> Embed:
+    """Return an `embed` that takes many texts a part at a time and says on stderr how far it is."""
+
+    def embedded(texts: list[str]) -> Vectors:
+        parts = [texts[start : start + PART] for start in range(0, len(texts), PART)]
+        vectors = []
+        with Progress("targets: texts embedded", len(texts)) as progress:
+            for part in parts:
+                vectors.append(embed(part))
+                progress.advance(len(part))
+        return np.concatenate(vectors)
+
+    return embedded
 
 
 def _column(row: Row, kind: Target, number: int) -> float:
@@ -38,7 +57,7 @@ def _column(row: Row, kind: Target, number: int) -> float:
     return float(value)
 
 
-def embedding_targets(rows: Sequence[Row], embed: Callable[[list[str]], Vectors]) -> list[float]:
+def embedding_targets(rows: Sequence[Row], embed: Embed) -> list[float]:
     """Return the mean cosine similarity of cot with sql and with nl, clipped to [0, 1]; `embed` gives unit vectors.
 
     It is what the served reward sql_cot takes as target of an item without a reference.

@@ -19,6 +19,7 @@ from model_evaluation.solving.program import suspicion
 from model_evaluation.statistics import arm_difference
 from model_evaluation.statistics.arm_difference import Cells
 from model_evaluation.statistics.pass_at_k import CEILING_ANY, CEILING_FIRST, at_ceiling, pass_at_k
+from model_evaluation.variety.completion_quality import DONE
 
 FORMAT = 1
 SHOWN_PROMPTS = 20
@@ -61,7 +62,7 @@ def report(setting: Setting, solved: Sequence[Solved]) -> Report:
         "warnings": [warning for arm in arms for warning in _warnings(arm, max(setting.k))],
         "arms": arms,
         "pairs": [
-            {"metric": metric, **one.model_dump(mode="json"), "shown": one.shown}
+            {"metric": metric} | one.record()
             for metric, of_arms in cells.items()
             for one in arm_difference.compared(of_arms, seed)
         ],
@@ -94,6 +95,7 @@ def _of_prompt(right: Sequence[bool | None], k: int) -> float | None:
 
 def _arm(name: str, some: Sequence[Solved], means: Mapping[str, Any], how: Mapping[str, Any]) -> Report:
     verdicts = [one for model in some for row in model.verdicts for one in row]
+    every = [one for model in some for row in model.draws.completions for one in row]
     unknown: dict[str, int] = {}
     for one in verdicts:
         if one.right is None:
@@ -105,7 +107,11 @@ def _arm(name: str, some: Sequence[Solved], means: Mapping[str, Any], how: Mappi
         "completions": len(verdicts),
         "right": sum(one.right is True for one in verdicts),
         "unknown": unknown,
-        "cut_off": sum(one.finish == "length" for model in some for row in model.draws.completions for one in row),
+        "to_retry": sum(
+            (one if one.text is None else verdict).status not in DONE
+            for one, verdict in zip(every, verdicts, strict=True)
+        ),
+        "cut_off": sum(one.finish == "length" for one in every),
         "suspects": _suspects(some) if how["check"] == "tests" else [],
     }
 

@@ -5,6 +5,7 @@ The unit is a prompt of a seed, and seeds are clusters: what one seed's policy d
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,17 @@ class ArmDifference(Statistic):
         intervals = [one.interval for one in (self.difference, self.over_seeds) if one.interval]
         tested = self.p_holm is not None and self.p_holm < 1 - LEVEL
         return tested and bool(intervals) and all(0.0 not in one for one in intervals)
+
+    @property
+    def wider(self) -> Interval | None:
+        """The wider of the intervals that there are: that over seeds, as a rule."""
+        known = [one.interval for one in (self.difference, self.over_seeds) if one.interval]
+        return max(known, key=lambda interval: interval.high - interval.low, default=None)
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON, with what is concluded from: whether it is shown, and the wider interval."""
+        wider = self.wider and self.wider.model_dump(mode="json")
+        return self.model_dump(mode="json") | {"shown": self.shown, "wider": wider}
 
     @property
     def turned(self) -> "ArmDifference":

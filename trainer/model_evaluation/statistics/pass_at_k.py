@@ -27,5 +27,6 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 def at_ceiling(first: float | None, any_of_k: float | None) -> bool:
     """Return whether prompts are too easy to tell models apart: most are solved at once, and nearly all by some."""
-    known = first is not None and any_of_k is not None
-    return known and first > CEILING_FIRST and any_of_k > CEILING_ANY  # type: ignore[operator]  # both are known
+    if first is None or any_of_k is None:
+        return False
+    return first > CEILING_FIRST and any_of_k > CEILING_ANY

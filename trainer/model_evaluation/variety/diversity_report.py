@@ -11,9 +11,9 @@ from model_evaluation.content_key import content_key
 from model_evaluation.prompts import Prompt
 from model_evaluation.report import manifest
 from model_evaluation.statistics import arm_difference
-from model_evaluation.statistics.arm_difference import ArmDifference, Cells
+from model_evaluation.statistics.arm_difference import Cells
 from model_evaluation.variety import findings, run_record
-from model_evaluation.variety.completion_quality import Scores
+from model_evaluation.variety.completion_quality import DONE, Scores
 from model_evaluation.variety.run_record import RunRecord
 from model_evaluation.variety.set_metrics import BOUNDS
 from model_evaluation.variety.set_table import Table
@@ -69,11 +69,8 @@ def report(setting: Setting, drawn: Sequence[Drawn]) -> Report:
         "margin": setting.margin,
         "metrics": {name: {"better": bounds[name].better if name in bounds else None} for name in cells},
         "arms": arms,
-        "pairs": _pairs(pairs),
-        "from_baseline": {
-            metric: {one.a: one.model_dump(mode="json") | {"shown": one.shown} for one in found}
-            for metric, found in against.items()
-        },
+        "pairs": [{"metric": metric} | one.record() for metric, found in pairs.items() for one in found],
+        "from_baseline": {metric: {one.a: one.record() for one in found} for metric, found in against.items()},
         "configs": _configs(setting.baseline, records),
         "samples": _samples(setting.prompts, by_arm),
         "manifest": _manifest(setting, drawn),
@@ -110,6 +107,15 @@ def _record(one: Drawn) -> RunRecord | None:
 def _arm(name: str, some: Sequence[Drawn], means: Mapping[str, Any], records: Sequence[RunRecord]) -> Report:
     every = [one for drawn in some for row in drawn.draws.completions for one in row]
     there = [one for one in every if one.text is not None]
+    unscored = [
+        score
+        for drawn in some
+        for scores in drawn.quality.values()
+        for row, texts in zip(scores, drawn.draws.completions, strict=True)
+        for score, text in zip(row, texts, strict=True)
+        if not score.ok and text.text is not None
+    ]
+    statuses = [*(one.status for one in every), *(one.status for one in unscored)]
     return {
         "name": name,
         "seeds": {one.seed: one.draws.facts for one in some},
@@ -117,26 +123,13 @@ def _arm(name: str, some: Sequence[Drawn], means: Mapping[str, Any], records: Se
         "completions": len(every),
         "failed": len(every) - len(there),
         "broken_sets": sum(any(one.text is None for one in row) for drawn in some for row in drawn.draws.completions),
-        "unscored": sum(
-            not score.ok and text.text is not None
-            for drawn in some
-            for scores in drawn.quality.values()
-            for row, texts in zip(scores, drawn.draws.completions, strict=True)
-            for score, text in zip(row, texts, strict=True)
-        ),
+        "unscored": len(unscored),
+        "to_retry": sum(status not in DONE for status in statuses),
         "cut_off": sum(one.finish == "length" for one in there),
         "empty": sum(not one.text for one in there),
         "signal_share": run_record.mean_share(records) if records else None,
         "steps": sorted({one.steps for one in records}),
     }
-
-
-def _pairs(pairs: Mapping[str, Sequence[ArmDifference]]) -> list[Report]:
-    return [
-        {"metric": metric, **one.model_dump(mode="json"), "shown": one.shown}
-        for metric, found in pairs.items()
-        for one in found
-    ]
 
 
 def _configs(baseline: str, records: Mapping[str, Sequence[RunRecord]]) -> list[Report]:

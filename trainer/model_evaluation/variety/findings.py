@@ -5,7 +5,7 @@ from typing import Any
 
 from model_evaluation.report.figure import number
 from model_evaluation.statistics.arm_difference import ArmDifference
-from model_evaluation.statistics.statistic import Estimate, Interval
+from model_evaluation.statistics.statistic import Estimate
 from model_evaluation.variety.run_record import RunRecord
 from model_evaluation.variety.set_metrics import HEADLINE
 
@@ -30,12 +30,6 @@ def differing(baseline: str, arms: Sequence[str], against: Against) -> dict[str,
         for arm in arms
         if arm != baseline
     }
-
-
-def widest(one: ArmDifference) -> Interval | None:
-    """Return the wider of a difference's intervals: that over seeds, as a rule."""
-    known = [estimate.interval for estimate in (one.difference, one.over_seeds) if estimate.interval]
-    return max(known, key=lambda interval: interval.high - interval.low, default=None)
 
 
 def warnings(arms: Sequence[Mapping[str, Any]], records: Mapping[str, Sequence[RunRecord]]) -> list[str]:
@@ -84,7 +78,7 @@ def _sentence(arm: str, baseline: str, against: Against, means: Means, margin: f
 
 def _quality(metric: str, one: ArmDifference, margin: float) -> str:
     """Return whether two qualities are equal, which takes an interval within the margin, not a missing difference."""
-    name, interval = metric.removeprefix(QUALITY), widest(one)
+    name, interval = metric.removeprefix(QUALITY), one.wider
     if one.difference.value is None:
         return f"{name} is not known: {one.difference.reason}"
     if interval is None:
@@ -98,6 +92,6 @@ def _quality(metric: str, one: ArmDifference, margin: float) -> str:
 
 def signed(one: ArmDifference) -> str:
     """Return a difference with its sign and its wider interval."""
-    value, interval = one.difference.value, widest(one)
+    value, interval = one.difference.value, one.wider
     shown = "–" if value is None else f"{value:+.3f}".replace("-", "−")
     return shown if interval is None else f"{shown} [{number(interval.low, 3)}, {number(interval.high, 3)}]"

@@ -35,13 +35,14 @@ class Amounts(NamedTuple):
     hidden: int
     training_steps: int
     completions: int  # a step
+    from_share: float  # of the steps, at which all is scored; behind it half is, while the gate is open
     compared: int
 
 
 AMOUNTS = {
-    "real": Amounts(0, 0, 0, 0, 300, 128, 200),
-    "proof": Amounts(1000, 8000, 500, 160, 60, 64, 10),
-    "smoke": Amounts(96, 1500, 60, 64, 8, 32, 2),
+    "real": Amounts(0, 0, 0, 0, 300, 128, 0.2, 200),
+    "proof": Amounts(1000, 8000, 500, 160, 60, 64, 0.1, 10),
+    "smoke": Amounts(96, 1500, 60, 64, 8, 32, 0.25, 2),
 }
 
 
@@ -86,7 +87,8 @@ def _run(plan: Plan, amounts: Amounts, rewards: str, run: str, seed: int) -> Sta
     if plan.size != "real":
         mine = ("--set", f"dataset.source={plan.out / 'data/prompts.jsonl'}")
     policy = plan.policy or ("" if plan.size == "real" else str(plan.out / "policy"))
-    half = amounts.training_steps * amounts.completions // 2
+    completions = amounts.training_steps * amounts.completions
+    scored = completions if run.endswith("oracle") else round(completions * (1 + amounts.from_share) / 2)
     return Stage(
         out.name,
         words("train", run, "--size", plan.size, "--seed", seed, "--out", out, "--reward-url {reward_url}")
@@ -96,8 +98,8 @@ def _run(plan: Plan, amounts: Amounts, rewards: str, run: str, seed: int) -> Sta
         rewards=rewards,
         resume=("--resume",),
         resume_if=f"{out.name}/manifest.json",
-        calls=2 * half if run.endswith("oracle") else half + half // 10,
-        tokens=amounts.training_steps * amounts.completions * (512 if plan.size == "real" else 40),
+        calls=scored,
+        tokens=completions * (512 if plan.size == "real" else 40),
     )
 
 

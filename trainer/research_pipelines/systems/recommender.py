@@ -17,6 +17,8 @@ model = "{model}"
 """
 REAL_POLICY = "Qwen/Qwen2.5-1.5B-Instruct"
 REAL_USER = "Qwen/Qwen2.5-7B-Instruct"
+REVISION = "main"
+"""Of the hub models."""
 
 
 class Amounts(NamedTuple):
@@ -135,8 +137,11 @@ def _training(plan: Plan, amounts: Amounts, seed: int, run: Path) -> Stage:
 
 def _arm(plan: Plan, amounts: Amounts, model: str, out: Path) -> list[Stage]:
     """Return the stages that evaluate one policy on held-out dialogues, and let it talk to the simulated user."""
-    asked = ("--model", model, "--dialogues", str(plan.out / "data/held_out.jsonl"), "--out", str(out))
-    user = REAL_USER if plan.size == "real" else str(plan.out / "user") if amounts.user_steps else "rule"
+    real = plan.size == "real"
+    pinned = ("--hub-revision", REVISION) if real else ()
+    asked = ("--model", model, *pinned, "--dialogues", str(plan.out / "data/held_out.jsonl"), "--out", str(out))
+    user_pinned = ("--user-revision", REVISION) if real else ()
+    user = REAL_USER if real else str(plan.out / "user") if amounts.user_steps else "rule"
     replies, turns = amounts.evaluated, 3 * amounts.simulated
     return [
         Stage(
@@ -149,7 +154,7 @@ def _arm(plan: Plan, amounts: Amounts, model: str, out: Path) -> list[Stage]:
         ),
         Stage(
             f"simulate {out.name}",
-            ("recommender", "simulate", *asked, "--rows", str(amounts.simulated), "--user", user),
+            ("recommender", "simulate", *asked, "--rows", str(amounts.simulated), "--user", user, *user_pinned),
             (out / "simulation.json",),
             calls=2 * turns,
             tokens=400 * turns,
