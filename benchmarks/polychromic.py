@@ -6,10 +6,10 @@ distinct_2, semantic diversity and quality lie from the baseline's, and whether 
 """
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ RESULT = Path(__file__).parent / "results" / "polychromic.json"
 METRICS = ("distinct_2", "semantic", "self_bleu_4.method1", "novelty", "vendi", "words", "quality.mentions")
 CLAIMED = ("distinct_2", "semantic")
 SEEDS = "0,1,2"
+INTERVALS = {"over seeds and prompts": "difference", "of Student over seeds": "over_seeds"}
+"""What the page calls shown takes both; the second is wide for three seeds."""
 
 
 def report(folder: Path) -> dict[str, Any]:
@@ -51,20 +53,32 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def holds(found: dict[str, Any], arm: str = "set") -> dict[str, bool]:
-    """Return by metric whether a rise is shown, and whether quality is equal within the margin."""
+    """Return by metric and interval whether a rise is shown, and whether quality is equal within the margin."""
     of_arm = {metric: found["from_baseline"][metric][arm] for metric in (*CLAIMED, "quality.mentions")}
-    rises = {metric: of_arm[metric]["shown"] and of_arm[metric]["difference"]["value"] > 0 for metric in CLAIMED}
+    rises = {
+        f"{metric} rises, by the interval {over}": low(of_arm[metric][name]) > 0
+        for metric in CLAIMED
+        for over, name in INTERVALS.items()
+    }
     quality, margin = of_arm["quality.mentions"], found["margin"]
-    every = [quality[name]["interval"] for name in ("difference", "over_seeds") if quality[name]["interval"]]
+    every = [quality[name]["interval"] for name in INTERVALS.values() if quality[name]["interval"]]
     equal = bool(every) and all(-margin <= one["low"] and one["high"] <= margin for one in every)
     return {**rises, "quality equal within the margin": equal}
 
 
+def low(estimate: dict[str, Any]) -> float:
+    """Return the lower end of an interval; where there is none, nothing is shown."""
+    return float(estimate["interval"]["low"]) if estimate["interval"] else -math.inf
+
+
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="guerdon-polychromic-"))
-    started = time.monotonic()
     found = summary(report(folder))
-    took = {"seconds": round(time.monotonic() - started), "command": "python benchmarks/polychromic.py"}
+    stages = json.loads((folder / "pipeline.json").read_text())["stages"]
+    took = {
+        "command": "python benchmarks/polychromic.py",
+        "seconds": {name: one["seconds"] for name, one in stages.items()},
+    }
     RESULT.write_text(json.dumps({"machine": machine(), **took, **found}, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps({"headlines": found["headlines"], "holds": found["holds"]}, ensure_ascii=False))
 
