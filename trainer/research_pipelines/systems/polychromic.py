@@ -16,6 +16,9 @@ SAMPLES = {"real": 16, "proof": 8, "smoke": 4}
 STEPS = {"real": 500, "proof": 200, "smoke": 4}
 COMPLETIONS_A_STEP = {"real": 40, "proof": 32, "smoke": 8}
 LENGTH = {"real": 64, "proof": 48, "smoke": 24}
+TEMPERATURES = {"real": (1.0,), "proof": (1.0, 0.8), "smoke": (1.0,)}
+"""At which the arms are compared: as they were trained, and somewhat cooler, as policies are served. What a small model
+loses in quality by sampling its own tails tells little of what it has learnt."""
 REWARDS = """
 [mentions]
 kind = "mentions"
@@ -45,7 +48,8 @@ def stages(plan: Plan) -> list[Stage]:
     """Return the stages: a small policy and prompts where the size needs them, every arm and seed, the comparison."""
     made = _policy_stages(plan) if plan.size != "real" and plan.policy is None else []
     prompts = [_prompts(plan)] if plan.size != "real" else []
-    return [*made, *prompts, *(_train(plan, arm, seed) for seed in plan.seeds for arm in ARMS), _diversity(plan)]
+    trainings = [_train(plan, arm, seed) for seed in plan.seeds for arm in ARMS]
+    return [*made, *prompts, *trainings, *(_diversity(plan, one) for one in TEMPERATURES[plan.size])]
 
 
 def _policy_stages(plan: Plan) -> list[Stage]:
@@ -85,7 +89,9 @@ def _train(plan: Plan, arm: str, seed: int) -> Stage:
     )
 
 
-def _diversity(plan: Plan) -> Stage:
+def _diversity(plan: Plan, temperature: float) -> Stage:
+    name = "diversity" if temperature == 1 else f"diversity-{temperature}"
+    cooler = () if temperature == 1 else ("--temperature", str(temperature))
     models = [("--model", f"{arm}@{seed}={_run(plan, arm, seed)}") for arm in ARMS for seed in plan.seeds]
     before = plan.policy or (None if plan.size == "real" else str(_model(plan)))
     if before:
@@ -93,16 +99,17 @@ def _diversity(plan: Plan) -> Stage:
     number, samples = PROMPTS[plan.size], SAMPLES[plan.size]
     calls = number * samples * len(models)
     return Stage(
-        name="diversity",
+        name=name,
         command=(
             "diversity",
             *(word for pair in models for word in pair),
             *_asked(plan),
             *("--num", str(number), "--samples", str(samples), "--max-tokens", str(LENGTH[plan.size])),
             *("--reward", "mentions", "--reward-url", "{reward_url}", "--baseline", "baseline"),
-            *("--batch-size", "64", "--out", str(plan.out / "diversity")),
+            *("--batch-size", "64", "--out", str(plan.out / name)),
+            *cooler,
         ),
-        makes=(plan.out / "diversity" / "diversity.json", plan.out / "diversity" / "diversity.html"),
+        makes=(plan.out / name / "diversity.json", plan.out / name / "diversity.html"),
         rewards=_rewards(plan),
         calls=calls,
         tokens=calls * LENGTH[plan.size],
