@@ -9,6 +9,7 @@ from typing import Any
 from grpo_trainer.openers.demonstrations import REQUIRED, demonstrations, situations
 from long_work import exit_status, json_file
 from long_work.command_error import CommandError
+from long_work.real_number import share
 from long_work.whole_number import positive
 
 
@@ -27,7 +28,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     corpus.add_argument("--rows", type=positive, default=8_000, metavar="N", help="how many (default 8000)")
     corpus.add_argument(
         "--careless",
-        type=_share,
+        type=share,
         default=0.3,
         metavar="SHARE",
         help="of the openers that lack the name, and of those that lack the question (default 0.3)",
@@ -54,10 +55,3 @@ def _write(arguments: argparse.Namespace) -> int:
     json_file.write_rows(arguments.out, rows)
     print(f"wrote {len(rows)} rows to {arguments.out}")
     return 0
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError("a share from 0 to below 1")
-    return number

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from long_work.real_number import from_zero
 from long_work.whole_number import positive
 
 
@@ -20,7 +21,7 @@ def add_to(options: argparse.ArgumentParser, *, samples: int, temperature: float
         help=f"completions a row; its score is the mean of the valid ones (default {samples})",
     )
     how.add_argument(
-        "--temperature", type=float, default=temperature, help=f"0 is greedy (default {temperature:g})", metavar="T"
+        "--temperature", type=from_zero, default=temperature, help=f"0 is greedy (default {temperature:g})", metavar="T"
     )
     how.add_argument("--seed", type=int, default=0)
     how.add_argument("--batch", type=positive, default=64, metavar="N", help="rows at a time (default 64)")
@@ -40,10 +41,8 @@ def drawing(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return how completions are drawn, for `row_scores.Drawing`.
 
     Raises:
-        ValueError: several greedy samples, which would all be one, or a temperature below 0.
+        ValueError: several greedy samples, which would all be one.
     """
-    if arguments.temperature < 0:
-        raise ValueError(f"--temperature is 0 or above, not {arguments.temperature:g}")
     if arguments.samples > 1 and arguments.temperature == 0:
         raise ValueError("several samples at --temperature 0 are all the same; give --temperature 1, or --samples 1")
     return {name: getattr(arguments, name) for name in ("samples", "temperature", "seed", "batch")}

@@ -16,6 +16,7 @@ from grpo_trainer.sql_cot import row_file, targets
 from grpo_trainer.sql_cot.prompt import filled, template
 from grpo_trainer.sql_cot.rows import Row
 from long_work import json_file
+from long_work.real_number import share
 
 SELECTED = re.compile(r"SELECT\s+(.*?)\s+FROM\s+(\S+)", re.IGNORECASE | re.DOTALL)
 TESTED = re.compile(r"(?:\bWHERE|\bAND)\s+(?:\w+\.)?(\"[^\"]*\"|\w+)", re.IGNORECASE)
@@ -49,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("rows", type=Path, metavar="ROWS.jsonl", help="rows, e.g. of `guerdon sqlcot build --targets`")
     options.add_argument("--out", type=Path, required=True, metavar="CORPUS.jsonl")
     options.add_argument("--prompt", default="short", help="the template of the prompts (default: short)")
-    options.add_argument("--informative", type=float, default=0.0, metavar="P", help="share with their own target (0)")
+    options.add_argument("--informative", type=share, default=0.0, metavar="P", help="share with their own target (0)")
     options.add_argument("--seed", type=int, default=0)
     return options
 

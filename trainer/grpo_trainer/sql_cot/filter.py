@@ -14,6 +14,7 @@ from grpo_trainer import quiet
 from grpo_trainer.sql_cot import asking_options, row_file
 from grpo_trainer.sql_cot.rows import Row
 from long_work import json_file
+from long_work.real_number import share
 
 
 def main(argv: list[str]) -> int:
@@ -24,8 +25,6 @@ def main(argv: list[str]) -> int:
         OSError: a file cannot be read or written.
     """
     arguments = parser().parse_args(argv)
-    if not 0 <= arguments.threshold <= 1:
-        raise ValueError(f"--threshold is a score in [0, 1], not {arguments.threshold:g}")
     drawing = asking_options.drawing(arguments)
     rows = row_file.read(arguments.rows)
     quiet.before_imports()
@@ -52,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "score are kept apart, with the reason. The same command goes on where an interrupted one was.",
     )
     options.add_argument("rows", type=Path, metavar="FILE", help="JSONL or CSV with the columns sql, cot and nl")
-    options.add_argument("--threshold", type=float, required=True, metavar="T", help="in [0, 1]")
+    options.add_argument("--threshold", type=share, required=True, metavar="T", help="in [0, 1]")
     options.add_argument("--model", required=True, metavar="DIR", help="a run, an adapter, a model, or a hub id")
     options.add_argument("--out", type=Path, required=True, metavar="DIR")
     asking_options.add_to(options, samples=1, temperature=0.0)
