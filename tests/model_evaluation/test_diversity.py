@@ -136,7 +136,8 @@ def test_the_proof_calls_qualities_equal_only_where_the_wider_interval_says_so(m
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     polychromic = import_module("polychromic")
     narrow, wide = ({"interval": {"low": -end, "high": end}} for end in (0.01, 0.03))
-    claimed = {metric: {"set": {"shown": True, "difference": {"value": 0.1}}} for metric in polychromic.CLAIMED}
+    risen = {"interval": {"low": 0.1, "high": 0.2}}
+    claimed = {metric: {"set": {"difference": risen, "over_seeds": risen}} for metric in polychromic.CLAIMED}
 
     def equal(over_seeds: Any) -> bool:
         quality = {"quality.mentions": {"set": {"difference": narrow, "over_seeds": over_seeds}}}

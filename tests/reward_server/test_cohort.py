@@ -189,7 +189,9 @@ def test_the_earliest_deadline_holds_even_when_whoever_brought_it_has_died(valke
             await has_joined(one.redis, 2)
             await mortal.die()
             assert (await patient)[0].status == "cohort_incomplete"
-            assert (await lost)[1].status == "timeout"
+            # the one who died may not even have read that it had joined
+            (died,) = await asyncio.gather(lost, return_exceptions=True)
+            assert isinstance(died, Unavailable) or died[1].status == "timeout"
 
     run(main)
 
