@@ -39,7 +39,8 @@ def main() -> None:
         seeds = ",".join(map(str, asked.seeds))
         told = ["chat-quality", "--size", "proof", "--seeds", seeds, "--out", str(out)]
         subprocess.run([sys.executable, "-m", "guerdon.cli", "pipeline", *told], check=True)
-        facts = json.loads((out / "report/report.json").read_text(encoding="utf-8"))
+        report = (out / "report/report.json").read_text(encoding="utf-8")
+        facts = json.loads(report.replace(f"{out.resolve()}/", ""))
     result = {
         "command": f"python benchmarks/imputation.py {' '.join(map(str, asked.seeds))}",
         "machine": machine(),

@@ -79,7 +79,8 @@ def main() -> None:
         "command": "python benchmarks/polychromic.py",
         "seconds": {name: one["seconds"] for name, one in stages.items()},
     }
-    RESULT.write_text(json.dumps({"machine": machine(), **took, **found}, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps({"machine": machine(), **took, **found}, indent=1, ensure_ascii=False) + "\n"
+    RESULT.write_text(text.replace(f"{folder.resolve()}/", ""))  # where it lay is nobody's business
     told = {name: {key: one[key] for key in ("headlines", "holds")} for name, one in found.items()}
     print(json.dumps(told, ensure_ascii=False))
 
