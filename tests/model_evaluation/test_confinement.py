@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.solving import confinement
+from model_evaluation.solving import isolation
 from model_evaluation.solving.confinement import Confinement, Limits, mark, verdict
 from model_evaluation.solving.program import code, program, suspicion
 from model_evaluation.solving.verdict import Verdict
@@ -14,7 +14,7 @@ from model_evaluation.solving.verdict import Verdict
 
 @pytest.fixture(scope="module")
 def place() -> Confinement:
-    return confinement.chosen("process", Limits(seconds=5, memory_mb=512), "unused")
+    return isolation.chosen("process", Limits(seconds=5, memory_mb=512), "unused")
 
 
 def ran(place: Confinement, completion: str, tests: str = "") -> Verdict:
@@ -63,7 +63,7 @@ def test_memory_is_bounded(place: Confinement) -> None:
 
 
 def test_what_does_not_end_is_wrong_and_what_it_started_ends_with_it(tmp_path: Path) -> None:
-    short = confinement.chosen("process", Limits(seconds=1, memory_mb=512), "unused")
+    short = isolation.chosen("process", Limits(seconds=1, memory_mb=512), "unused")
     sign = tmp_path / "alive"
     child = f"import time; time.sleep(1.5); open({str(sign)!r}, 'w')"
     completion = f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}])\ntime.sleep(60)"
@@ -80,7 +80,7 @@ def test_the_report_is_told_how_tests_were_confined(place: Confinement) -> None:
 def test_a_container_that_cannot_be_had_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
     with pytest.raises(EvaluationError, match="isolation docker"):
-        confinement.chosen("docker", Limits(), "python:3.12-slim")
+        isolation.chosen("docker", Limits(), "python:3.12-slim")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 
+from grpo_trainer.config.effective_settings import effective
 from grpo_trainer.config.run_file import RunFileError
 from grpo_trainer.examination import expected_work, prompt_lengths
-from grpo_trainer.examination.doctor import effective
 from grpo_trainer.examination.finding import Finding
 from grpo_trainer.examination.preflight import Ready
 from grpo_trainer.imputation.imputer import Imputer

@@ -1,18 +1,18 @@
 """`guerdon doctor RUN.toml`: everything that would keep a run from starting or from teaching anything, and its cost."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from grpo_trainer import quiet
 from grpo_trainer.arguments import described, overrides
 from grpo_trainer.config import run_file
+from grpo_trainer.config.effective_settings import effective
 from grpo_trainer.config.run_config import RunConfig
 from grpo_trainer.config.run_file import RunFileError
 from grpo_trainer.examination import golden_item, preflight
@@ -116,23 +116,6 @@ def _of_output(folder: Path) -> Finding:
     if not os.access(preflight.existing(folder), os.W_OK):
         return fail("output", f"{folder} cannot be written. Choose another --out.")
     return ok("output", str(folder))
-
-
-def effective(config: RunConfig, *, defaults: bool = True) -> list[str]:
-    """Return every setting as `section.key = value`, or those alone that are not their defaults.
-
-    The token itself is in none of them.
-    """
-    found = _leaves("", config.model_dump(exclude_defaults=not defaults))
-    return [f"{place} = {json.dumps(value, ensure_ascii=False)}" for place, value in found]
-
-
-def _leaves(place: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        return [leaf for key, inner in value.items() for leaf in _leaves(f"{place}.{key}" if place else key, inner)]
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [leaf for number, inner in enumerate(value, 1) for leaf in _leaves(f"{place}.{number}", inner)]
-    return [(place, value)]
 
 
 if __name__ == "__main__":

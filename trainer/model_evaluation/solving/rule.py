@@ -8,7 +8,7 @@ from typing import Any
 
 from model_evaluation.answers.completions import Draws
 from model_evaluation.prompts import Prompt
-from model_evaluation.solving import checkers, checking, confinement
+from model_evaluation.solving import checkers, checking, confinement, isolation
 from model_evaluation.solving.checkers import Checker
 from model_evaluation.solving.checking import Verdicts
 from model_evaluation.solving.program import FORGEABLE
@@ -49,7 +49,7 @@ def _checker(options: argparse.Namespace, prompts: Sequence[Prompt]) -> Checker:
     if options.check == "regex":
         return checkers.regex(prompts, options.pattern)
     limits = confinement.Limits(options.test_timeout, options.test_memory)
-    place = confinement.chosen(options.isolation, limits, options.image)
+    place = isolation.chosen(options.isolation, limits, options.image)
     return checkers.tests(prompts, place, continues=options.continues)
 
 
