@@ -1,5 +1,6 @@
 """The embedded Redis: a Valkey server on loopback, with a random password that only its files and URL know."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -56,6 +57,10 @@ def binary() -> str:
     return found
 
 
+PORTS = range(12_000, 30_000)
+TRIES = 100
+
+
 @dataclass(frozen=True)
 class Valkey:
     """An embedded server: the process to run, and the URL at which it answers (with its password)."""
@@ -79,8 +84,20 @@ def embedded(run: Path, data: Path | None = None) -> Valkey:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    with socket.create_server((host, 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port that nobody listens on, drawn from below those that the kernel gives to outgoing connections.
+
+    One of the kernel's own choice may go to somebody's connection before the server that it is meant for takes it.
+    """
+    for _ in range(TRIES):
+        port = secrets.choice(PORTS)
+        try:
+            socket.create_server((host, port)).close()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return port
+    raise StackError(f"none of {TRIES} ports between {PORTS[0]} and {PORTS[-1]} on {host} is free")
 
 
 def silence(url: str) -> str | None:
