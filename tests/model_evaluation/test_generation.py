@@ -187,6 +187,8 @@ class ChatServer:
     url: str = ""
     answers: list[tuple[int, dict[str, Any], dict[str, str]]] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any], str | None]] = field(default_factory=list)
+    refuses: str = ""
+    """A field of a request that is answered with 400."""
 
 
 @pytest.fixture
@@ -201,6 +203,8 @@ def chat() -> Iterator[ChatServer]:
         code, said, headers = 200, {"choices": [{**told, "finish_reason": "stop"}]}, dict[str, str]()
         if state.answers:
             code, said, headers = state.answers.pop(0)
+        elif state.refuses in body:
+            code, said = 400, {"error": {"message": "use max_completion_tokens instead"}}
         return Told(code, json.dumps(said), headers)
 
     with served(answer) as url:
@@ -282,7 +286,7 @@ def test_an_endpoint_that_takes_no_connection_is_told_from_a_slow_one(monkeypatc
 
 
 def test_all_calls_under_way_learn_the_newer_name_of_the_token_limit(chat: ChatServer) -> None:
-    chat.answers = [(400, {"error": {"message": "use max_completion_tokens instead"}}, {})] * len(PROMPTS)
+    chat.refuses = "max_tokens"
     assert [one.status for one in ask(chat, PROMPTS)] == ["ok"] * len(PROMPTS)
 
 
