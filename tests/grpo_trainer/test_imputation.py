@@ -249,6 +249,14 @@ def test_a_restored_imputation_goes_on_as_if_it_had_not_stopped(tmp_path: Path) 
     assert not Imputer(Imputation(), 8, 3).restore(tmp_path / "elsewhere")
 
 
+def test_an_imputation_whose_saving_was_cut_off_is_as_if_never_saved(tmp_path: Path) -> None:
+    Imputer(Imputation(), 8, 3).save(tmp_path)
+    written = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    assert Imputer(Imputation(), 8, 3).restore(tmp_path)
+    written[-1].unlink()  # killed before the last file was there
+    assert not Imputer(Imputation(), 8, 3).restore(tmp_path)
+
+
 # In a run
 
 

@@ -1,6 +1,5 @@
 """One run's imputation: which completions of a batch are scored, what the others get, and how well that went."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from grpo_trainer.imputation import doubly_robust, rank_agreement
 from grpo_trainer.imputation.gate import Gate
 from grpo_trainer.imputation.ridge import Floats, GroupRidge
 from grpo_trainer.imputation.subset import Mask, drawn
+from long_work import json_file
 
 ARRAYS, FACTS = "imputation.safetensors", "imputation.json"
 
@@ -109,16 +109,15 @@ class Imputer:
         return {"oracle": means}
 
     def save(self, folder: Path) -> None:
-        """Write all that the next batch depends on into a checkpoint."""
-        facts = {"batches": self.batches, "gate": self.gate.state()}
-        (folder / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        """Write all that the next batch depends on into a checkpoint, the facts last: with them it is whole."""
         save_file(self.ridge.state() if self.ridge else {}, folder / ARRAYS)
+        json_file.write(folder / FACTS, {"batches": self.batches, "gate": self.gate.state()})
 
     def restore(self, folder: Path) -> bool:
         """Take up what a checkpoint says; return False where it says nothing, and everything is scored again."""
-        if not (folder / FACTS).exists() or not (folder / ARRAYS).exists():
+        if not (folder / FACTS).exists():
             return False
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = json_file.read(folder / FACTS)
         self.batches = facts["batches"]
         self.gate.restore(facts["gate"]["open"], facts["gate"]["evidence"])
         if arrays := load_file(folder / ARRAYS):
