@@ -2,6 +2,7 @@
 
 import os
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -45,7 +46,7 @@ class RuleUser:
         return [one.seeker.answer(one.conversation[-1]["content"], one.reply, self._rng) for one in exchanges]
 
 
-class WritingUser:
+class WritingUser(ABC):
     """A model that writes the seeker's line; one that cannot be read is asked for again."""
 
     def answers(self, exchanges: Sequence[Exchange]) -> list[Answer | UserUnreadable]:
@@ -59,9 +60,9 @@ class WritingUser:
                 found[place] = _read(line)
         return found
 
+    @abstractmethod
     def lines(self, prompts: Sequence[str]) -> list[str]:
         """Return what the model writes to each prompt."""
-        raise NotImplementedError
 
 
 class LocalUser(WritingUser):
