@@ -99,7 +99,7 @@ def test_a_dataset_is_read_by_split_and_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("a.jsonl", '"a"\n{"b": \n', "a.jsonl, line 2 is not valid JSON"),
+        ("a.jsonl", '"a"\n{"b": \n', "a.jsonl, line 2 is not JSON"),
         ("a.jsonl", "7\n", "line 1 is neither an object, nor a string, nor a list of messages"),
         ("a.json", '{"prompt": "a"}', "is no list"),
         ("a.txt", "a", "ends in .jsonl, .json, .csv or .parquet"),

@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from empathetic_recommender import arm, reward_curve
 from guerdon import __version__
-from long_work import content_digest, json_file, written_whole
+from long_work import content_digest, json_file, report_page, written_whole
 from long_work.json_file import Row
 
 LEADING = ("critic", "critic/empathy", "critic/recommendation", "critic/overall", "recall@3", "AUC.global")
@@ -78,15 +77,18 @@ def _interval(estimate: Mapping[str, float] | None) -> str:
 
 
 def page(report: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["interval"] = _interval
-    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}".replace("-", "−")
-    text = (files("empathetic_recommender") / "templates" / "report.html").read_text(encoding="utf-8")
-    return environment.from_string(text).render(
-        r=report, curve=reward_curve.picture(report["training"]), manifest=json.dumps(report["manifest"], indent=1)
+    manifest, curve = json.dumps(report["manifest"], indent=1), reward_curve.picture(report["training"])
+    return report_page.rendered(
+        "empathetic_recommender",
+        {"interval": _interval, "figure": _figure},
+        r=report,
+        curve=curve,
+        manifest=manifest,
     )
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}".replace("-", "−")
 
 
 def _compared(before: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ def read(path: Path) -> Any:
     Raises:
         CommandError: it cannot be read.
     """
-    return _value(_text(path), str(path))
+    return value_of(_text(path), str(path))
 
 
 def read_rows(path: Path, columns: Iterable[str] = ()) -> list[Row]:
@@ -44,10 +44,24 @@ def placed_rows(path: Path) -> list[tuple[str, Row]]:
 
 def parsed_row(line: str, place: str) -> Row:
     """Return the row of one line; raises as `read_rows` does."""
-    value = _value(line, place)
+    value = value_of(line, place)
     if not isinstance(value, dict):
         raise CommandError(f"{place} is no JSON object")
     return value
+
+
+def value_of(text: str, place: str) -> Any:
+    """Return what a JSON text says.
+
+    Raises:
+        CommandError: it is no JSON; the message begins with `place`.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise CommandError(f"{place} is not JSON: {error}") from None
+    except RecursionError:
+        raise CommandError(f"{place} is nested too deeply") from None
 
 
 def write(path: Path, value: Any) -> None:
@@ -67,12 +81,3 @@ def _text(path: Path) -> str:
         raise CommandError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise CommandError(f"{path} cannot be read: {error}") from None
-
-
-def _value(text: str, place: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise CommandError(f"{place} is not JSON: {error}") from None
-    except RecursionError:
-        raise CommandError(f"{place} is nested too deeply") from None

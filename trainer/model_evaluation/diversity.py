@@ -2,10 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Sequence
-from functools import partial
 
-from long_work import exit_status, json_file, written_whole
+from long_work import json_file, written_whole
 from long_work.exit_status import INCOMPLETE
 from long_work.real_number import from_zero
 from long_work.whole_number import positive
@@ -48,19 +46,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status."""
     options = parser().parse_args(argv)
-    stopped = results_folder.stopped(options.out, "diversity", argv)
-    return exit_status.of("guerdon diversity", partial(run, options), "evaluation,reward", stopped)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Measure how varied the arms are; return the exit status.
-
-    Raises:
-        EvaluationError: it cannot be done as asked.
-    """
-    found, prompts = what(options)
-    with results_folder.opened(options.out):
-        return measured(options, found, prompts)
+    return results_folder.evaluated("diversity", argv, options, "evaluation,reward", what, measured)
 
 
 def what(options: argparse.Namespace) -> tuple[list[Arm], list[Prompt]]:
@@ -81,8 +67,9 @@ def what(options: argparse.Namespace) -> tuple[list[Arm], list[Prompt]]:
     return found, sampling_options.prompts(options)
 
 
-def measured(options: argparse.Namespace, found: Sequence[Arm], prompts: Sequence[Prompt]) -> int:
+def measured(options: argparse.Namespace, asked: tuple[list[Arm], list[Prompt]]) -> int:
     """Draw, score, measure, report; return the exit status."""
+    found, prompts = asked
     # Statistics, charts and the encoder only now: --help and mistakes are answered without them.
     from rich.console import Console
 

@@ -1,10 +1,8 @@
 """`guerdon passk`: how often is one of k completions right?"""
 
 import argparse
-from collections.abc import Sequence
-from functools import partial
 
-from long_work import exit_status, json_file, written_whole
+from long_work import json_file, written_whole
 from long_work.exit_status import INCOMPLETE
 from long_work.real_number import above_zero, finite
 from long_work.whole_number import positive
@@ -57,19 +55,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; return its exit status."""
     options = parser().parse_args(argv)
-    stopped = results_folder.stopped(options.out, "passk", argv)
-    return exit_status.of("guerdon passk", partial(run, options), "evaluation,trainer", stopped)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Measure pass@k; return the exit status.
-
-    Raises:
-        EvaluationError: it cannot be done as asked.
-    """
-    found, prompts = what(options)
-    with results_folder.opened(options.out):
-        return measured(options, found, prompts)
+    return results_folder.evaluated("passk", argv, options, "evaluation,trainer", what, measured)
 
 
 def what(options: argparse.Namespace) -> tuple[list[Arm], list[Prompt]]:
@@ -88,8 +74,9 @@ def what(options: argparse.Namespace) -> tuple[list[Arm], list[Prompt]]:
     return arms(options.model), sampling_options.prompts(options)
 
 
-def measured(options: argparse.Namespace, found: Sequence[Arm], prompts: Sequence[Prompt]) -> int:
+def measured(options: argparse.Namespace, asked: tuple[list[Arm], list[Prompt]]) -> int:
     """Draw, check, report; return the exit status."""
+    found, prompts = asked
     # Statistics and charts only now: --help and mistakes are answered without them.
     from rich.console import Console
 

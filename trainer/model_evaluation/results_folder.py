@@ -1,15 +1,19 @@
 """The directory of an evaluation's results: one command at a time writes there."""
 
+import argparse
 import fcntl
 import shlex
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
+from long_work import exit_status
 from model_evaluation.evaluation_error import EvaluationError
+
+Asked = TypeVar("Asked")
 
 
 @contextmanager
@@ -37,6 +41,31 @@ def opened(folder: Path) -> Iterator[Path]:
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)
+
+
+def evaluated(
+    command: str,
+    argv: Sequence[str],
+    options: argparse.Namespace,
+    extras: str,
+    what: Callable[[argparse.Namespace], Asked],
+    measured: Callable[[argparse.Namespace, Asked], int],
+) -> int:
+    """Run a command whose results lie in `options.out`; return its exit status.
+
+    Args:
+        command: its name behind `guerdon`, and `argv` its arguments.
+        extras: of `guerdon`, with which everything that it imports is installed.
+        what: returns what is asked for, or refuses it before anything is written.
+        measured: does it, and returns the status.
+    """
+
+    def run() -> int:
+        asked = what(options)
+        with opened(options.out):
+            return measured(options, asked)
+
+    return exit_status.of(f"guerdon {command}", run, extras, stopped(options.out, command, argv))
 
 
 def stopped(out: Path, command: str, argv: Sequence[str]) -> str:

@@ -1,11 +1,12 @@
 """Rows of a file that somebody wrote: JSONL, JSON, CSV or Parquet, told apart by the file's name."""
 
 import csv
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from long_work import json_file
+from long_work.command_error import CommandError
 from model_evaluation.evaluation_error import EvaluationError
 
 Row = dict[str, Any]
@@ -121,11 +122,9 @@ def _parquet(path: Path) -> list[Row]:
 
 def _loaded(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise EvaluationError(f"{where} is not valid JSON: {error}") from None
-    except RecursionError:
-        raise EvaluationError(f"{where} is nested too deeply") from None
+        return json_file.value_of(text, where)
+    except CommandError as error:
+        raise EvaluationError(str(error)) from None
 
 
 def _row(entry: Any, where: str) -> Row:

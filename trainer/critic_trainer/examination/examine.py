@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from critic_trainer.examination.predictions import predictions, served
 from critic_trainer.learning.train import CARD
 from critic_trainer.reply import Reply
 from guerdon import __version__
-from long_work import content_digest, json_file, written_whole
+from long_work import content_digest, json_file, report_page, written_whole
 
 Pairs = dict[str, tuple[Values, Values]]
 
@@ -79,14 +78,9 @@ def examined(pairs: Pairs, replies: Sequence[Reply], agreements: Mapping[str, An
 
 
 def page(report: Mapping[str, Any], images: Mapping[str, str]) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["figure"] = _figure
-    text = (files("critic_trainer.examination") / "templates" / "report.html").read_text(encoding="utf-8")
-    return environment.from_string(text).render(
-        r=report, images=images, manifest=json.dumps(report["manifest"], indent=1)
-    )
+    manifest = json.dumps(report["manifest"], indent=1)
+    filters = {"figure": _figure}
+    return report_page.rendered("critic_trainer.examination", filters, r=report, images=images, manifest=manifest)
 
 
 def show(heads: Sequence[Mapping[str, Any]], warnings: Sequence[str]) -> None:
