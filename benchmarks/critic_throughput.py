@@ -31,8 +31,8 @@ from peers import venv
 from peers.plain_critic import PlainCritic
 from queue_overhead import wait_for
 
+from local_stack.address import free_port
 from local_stack.stack import Stack
-from local_stack.valkey import free_port
 from reward_server.rewards.models.critic_heads import Heads
 from reward_server.rewards.models.source import dtype, source
 

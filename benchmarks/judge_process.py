@@ -10,7 +10,7 @@ from pathlib import Path
 from provider import CONCURRENCY
 from queue_overhead import wait_for
 
-from local_stack.valkey import free_port
+from local_stack.address import free_port
 
 PROMPT_PRICE, COMPLETION_PRICE = 0.5, 1.5
 JUDGE = """

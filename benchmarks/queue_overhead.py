@@ -20,8 +20,8 @@ from pathlib import Path
 
 from machine import machine
 
+from local_stack.address import free_port
 from local_stack.stack import Stack
-from local_stack.valkey import free_port
 
 REPETITIONS = 3
 CONFIG = '[inline]\nkind = "length"\n[queued]\nkind = "length"\nruns = "worker"\n'

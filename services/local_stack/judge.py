@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from local_stack.address import free_port
 from local_stack.process import Process
-from local_stack.valkey import free_port
 
 SERVER = [sys.executable, "-m", "judge_server"]
 MODEL = [sys.executable, "-m", "local_stack.embedded_judge"]

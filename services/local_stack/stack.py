@@ -9,7 +9,7 @@ from typing import Self
 
 import httpx
 
-from local_stack.address import LOOPBACK, refuse_taken, url_of
+from local_stack.address import LOOPBACK, free_port, refuse_taken, url_of
 from local_stack.console import Console
 from local_stack.failure import StackError
 from local_stack.judge import LocalJudge, local_judge, missing_packages
@@ -17,7 +17,7 @@ from local_stack.process import Process
 from local_stack.restarts import Restarts
 from local_stack.run_directory import new_run_directory
 from local_stack.supervisor import Supervisor
-from local_stack.valkey import embedded, free_port, silence, without_password
+from local_stack.valkey import embedded, silence, without_password
 
 API = [sys.executable, "-m", "reward_server"]
 WORKER = [sys.executable, "-m", "reward_server.worker"]

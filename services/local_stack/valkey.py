@@ -1,10 +1,8 @@
 """The embedded Redis: a Valkey server on loopback, with a random password that only its files and URL know."""
 
-import errno
 import os
 import secrets
 import shutil
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from local_stack.address import free_port
 from local_stack.failure import StackError
 from local_stack.process import Process
 
@@ -57,10 +56,6 @@ def binary() -> str:
     return found
 
 
-PORTS = range(12_000, 30_000)
-TRIES = 100
-
-
 @dataclass(frozen=True)
 class Valkey:
     """An embedded server: the process to run, and the URL at which it answers (with its password)."""
@@ -81,23 +76,6 @@ def embedded(run: Path, data: Path | None = None) -> Valkey:
         file.write(text)
     process = Process("redis", [binary(), str(configuration)], run / "redis.log", relays=False)
     return Valkey(process, f"redis://:{password}@127.0.0.1:{port}/0", configuration)
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that nobody listens on, drawn from below those that the kernel gives to outgoing connections.
-
-    One of the kernel's own choice may go to somebody's connection before the server that it is meant for takes it.
-    """
-    for _ in range(TRIES):
-        port = secrets.choice(PORTS)
-        try:
-            socket.create_server((host, port)).close()
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-        else:
-            return port
-    raise StackError(f"none of {TRIES} ports between {PORTS[0]} and {PORTS[-1]} on {host} is free")
 
 
 def silence(url: str) -> str | None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local_stack.address import free_port
 from local_stack.stack import Stack
-from local_stack.valkey import free_port
 
 LIGHT = {"rewards": ["length"], "items": [{"completion": "inline"}]}
 PENDING = {"rewards": ["queued_length"], "items": [{"completion": "no worker will take this"}], "deadline_s": 6}

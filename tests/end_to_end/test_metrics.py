@@ -7,8 +7,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from local_stack.address import free_port
 from local_stack.stack import Stack
-from local_stack.valkey import free_port
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 ITEMS = [{"completion": f"item {index} " * (index + 1), "reference": "item"} for index in range(8)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from local_stack.valkey import free_port
+from local_stack.address import free_port
 
 ROOTS = os.pathsep.join(str(Path(__file__).parents[2] / name) for name in ("proto", "services", "trainer"))
 

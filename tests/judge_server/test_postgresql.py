@@ -21,7 +21,7 @@ from guerdon.judge_messages import Allowance
 from judge_server.judges import ConfigError
 from judge_server.ledger.ledger import Ledger
 from judge_server.ledger.tables import calls as table
-from local_stack.valkey import free_port
+from local_stack.address import free_port
 
 
 def binaries() -> Path | None:

@@ -67,6 +67,11 @@ class Place:
     def err(self) -> str:
         return (self.path / "err").read_text()
 
+    def await_word(self, word: str, command: subprocess.Popen[str]) -> None:
+        """Wait until `command` prints `word`; fail with what it said when it ends without."""
+        eventually(lambda: word in self.out or command.poll() is not None, within_s=60)
+        assert word in self.out, self.err
+
 
 def contents(path: Path) -> bytes:
     with suppress(OSError):

@@ -40,7 +40,7 @@ def test_a_failed_training_is_the_demos_own_failure(place: Place) -> None:
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_lets_the_trainer_save_and_stops_both(place: Place, stop: signal.Signals) -> None:
     command = place.guerdon("demo", "--out", "here", STAND_IN_TRAINS_ON="1")
-    eventually(lambda: "training" in place.out, within_s=60)
+    place.await_word("training", command)
     command.send_signal(stop)
     assert command.wait(30) == 130
     assert (place.path / "here" / "checkpoint").exists()
@@ -49,14 +49,14 @@ def test_an_interrupt_lets_the_trainer_save_and_stops_both(place: Place, stop: s
 
 def test_killed_outright_it_takes_the_trainer_along(place: Place) -> None:
     command = place.guerdon("demo", STAND_IN_TRAINS_ON="1")
-    eventually(lambda: "training" in place.out, within_s=60)
+    place.await_word("training", command)
     command.kill()
     eventually(lambda: not place.processes())
 
 
 def test_kept_up_it_serves_until_it_is_stopped(place: Place) -> None:
     command = place.guerdon("demo", "--keep-up")
-    eventually(lambda: "Ctrl-C stops them" in place.out, within_s=60)
+    place.await_word("Ctrl-C stops them", command)
     assert place.processes("reward_server")
     command.send_signal(signal.SIGINT)
     assert command.wait(15) == 0

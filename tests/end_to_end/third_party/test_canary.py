@@ -13,8 +13,9 @@ import httpx
 import pytest
 import redis
 
+from local_stack.address import free_port
 from local_stack.stack import Stack
-from local_stack.valkey import binary, free_port
+from local_stack.valkey import binary
 
 MARK = "xyzzy7"
 TOKEN = {"authorization": f"Bearer {MARK}-token"}
