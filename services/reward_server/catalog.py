@@ -22,6 +22,7 @@ from reward_server import rewards
 from reward_server.rewards import Encoder, Kind, Reward, Scope
 
 DEFAULT = Path(__file__).with_name("rewards.toml")
+DEFAULT_ENCODER = "embeddings"
 ENTRY_POINTS = "guerdon.rewards"
 """The entry-point group through which other packages add kinds: the kind's name = its module, or module:Class."""
 
@@ -74,7 +75,8 @@ class Catalog:
     """Every named reward, the encoder that gives them embeddings, and everything else that is served by name."""
 
     rewards: dict[str, Served]
-    encoder: Served
+    encoder: Served | None
+    """None where no reward asks for embeddings, and none is configured: its model is not loaded then."""
     served: dict[str, Served]
 
     def on_worker(self) -> list[Served]:
@@ -138,17 +140,18 @@ def load(path: Path | None = None) -> Catalog:
     encoders = [name for name, (kind, _) in built.items() if isinstance(kind, Encoder)]
     if len(encoders) > 1:
         raise ConfigError(f"{file}: one encoder serves all rewards; there are {encoders}")
-    encoder = encoders[0] if encoders else "embeddings"
-    if not encoders:
-        if encoder in built:
+    if not encoders and any(isinstance(kind, Reward) and kind.embeds for kind, _ in built.values()):
+        if DEFAULT_ENCODER in built:
             raise ConfigError(f"{file}: [embeddings] is the name of the default encoder; give this reward another")
-        built[encoder] = (kinds()["embeddings"](), Keeping())
+        built[DEFAULT_ENCODER] = (kinds()[DEFAULT_ENCODER](), Keeping())
+        encoders = [DEFAULT_ENCODER]
+    encoder = encoders[0] if encoders else None
     served: dict[str, Served] = {}
     for name in _in_order(file, built, encoder):
         served[name] = _served(file, name, *built[name], served, encoder)
     served = {name: served[name] for name in built}  # as the operator wrote them
     only = {name: one for name, one in served.items() if isinstance(one.kind, Reward)}
-    return Catalog(only, served[encoder], served)
+    return Catalog(only, served[encoder] if encoder else None, served)
 
 
 def _entries(file: Path) -> dict[str, Any]:
@@ -160,7 +163,7 @@ def _entries(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error
 
 
-def _in_order(file: Path, built: Mapping[str, tuple[Kind, Keeping]], encoder: str) -> list[str]:
+def _in_order(file: Path, built: Mapping[str, tuple[Kind, Keeping]], encoder: str | None) -> list[str]:
     """Return the names so that everything comes after what it builds on."""
     graph = {name: _built_on(kind, encoder) for name, (kind, _) in built.items()}
     for name, needed in graph.items():
@@ -174,13 +177,15 @@ def _in_order(file: Path, built: Mapping[str, tuple[Kind, Keeping]], encoder: st
         raise ConfigError(f"{file}: rewards build on one another in a circle: {' → '.join(error.args[1])}") from error
 
 
-def _built_on(kind: Kind, encoder: str) -> set[str]:
+def _built_on(kind: Kind, encoder: str | None) -> set[str]:
     if not isinstance(kind, Reward):
         return set()
-    return {*kind.needs(), *kind.asks(), *([encoder] if kind.embeds else [])}
+    return {*kind.needs(), *kind.asks(), *([encoder] if encoder and kind.embeds else [])}
 
 
-def _served(file: Path, name: str, kind: Kind, keeping: Keeping, served: Mapping[str, Served], encoder: str) -> Served:
+def _served(
+    file: Path, name: str, kind: Kind, keeping: Keeping, served: Mapping[str, Served], encoder: str | None
+) -> Served:
     try:
         needed = _built_on(kind, encoder)
         identity = version(kind, needs="|".join(served[one].version for one in sorted(needed)))

@@ -84,5 +84,5 @@ def built_on(served: Catalog, name: str) -> set[str]:
     kind = served.served[name].kind
     if not isinstance(kind, Reward):
         return set()
-    direct = {*kind.needs(), *kind.asks(), *([served.encoder.name] if kind.embeds else [])}
+    direct = {*kind.needs(), *kind.asks(), *([served.encoder.name] if kind.embeds and served.encoder else [])}
     return direct.union(*(built_on(served, one) for one in direct))

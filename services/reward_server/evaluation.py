@@ -127,7 +127,9 @@ class Evaluation:
                 failed[index] = Score.failed("invalid_input", str(error)[:500])
         if not places:
             return failed
-        answers = await self._outcomes(self.catalog.encoder, [{"completion": text} for _, text in places])
+        encoder = self.catalog.encoder
+        assert encoder is not None  # catalog.load: there is one wherever a reward embeds
+        answers = await self._outcomes(encoder, [{"completion": text} for _, text in places])
         for (index, _), outcome in zip(places, answers, strict=True):
             if outcome["status"] == "ok":
                 items[index].vectors.append(np.frombuffer(base64.b64decode(outcome["vector"]), dtype="<f4"))

@@ -252,11 +252,8 @@ def main() -> int:
 
 
 def _use_threads(count: int) -> None:
-    os.environ.setdefault("OMP_NUM_THREADS", str(count))
+    os.environ["OMP_NUM_THREADS"] = str(count)  # torch takes it when it is imported, with the first model
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import torch
-
-    torch.set_num_threads(count)
 
 
 if __name__ == "__main__":

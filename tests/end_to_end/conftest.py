@@ -1,4 +1,4 @@
-"""A whole stack for a module's tests: Valkey, API and worker as processes."""
+"""A whole stack for the tests that leave it as it is: Valkey, API and worker as processes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,16 +8,7 @@ import pytest
 
 from local_stack.stack import Stack
 
-REWARDS = """
-[sql_cot]
-kind = "sql_cot"
-[similarity]
-kind = "similarity"
-[diversity]
-kind = "diversity"
-[semantic_diversity]
-kind = "diversity"
-value = "semantic"
+WITHOUT_MODELS = """
 [exact_match]
 kind = "exact_match"
 [length]
@@ -29,16 +20,36 @@ runs = "worker"
 kind = "exact_match"
 runs = "worker"
 """
+REWARDS = f"""
+[sql_cot]
+kind = "sql_cot"
+[similarity]
+kind = "similarity"
+[diversity]
+kind = "diversity"
+[semantic_diversity]
+kind = "diversity"
+value = "semantic"
+{WITHOUT_MODELS}
+"""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rewards_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("config") / "rewards.toml"
     path.write_text(REWARDS)
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def light_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rewards whose worker is up in a second."""
+    path = tmp_path_factory.mktemp("config") / "rewards.toml"
+    path.write_text(WITHOUT_MODELS)
+    return path
+
+
+@pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, rewards_toml: Path) -> Iterator[Stack]:
     env = {"GUERDON_REWARD_RESUBMIT_AFTER_S": "3"}
     with Stack(config=rewards_toml, directory=tmp_path_factory.mktemp("stack"), threads=1, env=env) as running:

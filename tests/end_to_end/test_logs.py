@@ -40,13 +40,13 @@ class Logs:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, rewards_toml: Path) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, light_toml: Path) -> Iterator[Stack]:
     env = {
         "GUERDON_REWARD_LOG_FORMAT": "json",
         "OTEL_TRACES_EXPORTER": "console",
         "OTEL_BSP_SCHEDULE_DELAY": "50",
     }
-    with Stack(config=rewards_toml, directory=tmp_path_factory.mktemp("stack"), threads=1, env=env) as running:
+    with Stack(config=light_toml, directory=tmp_path_factory.mktemp("stack"), threads=1, env=env) as running:
         yield running
 
 

@@ -190,8 +190,27 @@ def test_a_stage_that_makes_nothing_is_no_success(tmp_path: Path) -> None:
 
 def test_a_folder_belongs_to_one_size_and_one_set_of_seeds(tmp_path: Path) -> None:
     run([rows(tmp_path)], tmp_path)
-    with pytest.raises(PipelineError, match=r"holds seeds \[0\], not \[0, 1\]"):
-        Record("toy", Plan(tmp_path, seeds=(0, 1)))
+    with pytest.raises(PipelineError, match=r"holds seeds \[0\], not \[1, 0\]"):
+        Record("toy", Plan(tmp_path, seeds=(1, 0)))
+
+
+def test_further_seeds_leave_the_trainings_as_they_are_and_compare_anew(tmp_path: Path) -> None:
+    def stages(seeds: tuple[int, ...]) -> list[Stage]:
+        trained = [tmp_path / f"{seed}.jsonl" for seed in seeds]
+        trainings = [
+            Stage(f"train {seed}", ("sqlcot", "build", "--rows", "4", "--out", str(out)), (out,))
+            for seed, out in zip(seeds, trained, strict=True)
+        ]
+        return [*trainings, Stage("compare", ("compare", *map(str, trained)), (tmp_path / "compared",))]
+
+    record = Record("toy", Plan(tmp_path, seeds=(0,)))
+    for stage in stages((0,)):
+        stage.makes[0].touch()
+        record.end(stage, 1.0)
+    more = Record("toy", Plan(tmp_path, seeds=(0, 1)))
+    assert "from 'train 1' on" in more.supersede(stages((0, 1)))
+    assert more.done(stages((0, 1))) == 1
+    assert files(tmp_path).keys() == {"0.jsonl", "pipeline.json", "superseded/1/compared"}
 
 
 def test_two_pipelines_do_not_work_in_one_folder(tmp_path: Path) -> None:

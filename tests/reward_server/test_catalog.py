@@ -63,4 +63,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_light_kinds_can_be_put_on_workers(tmp_path: Path) -> None:
     served = catalog.load(write(tmp_path, '[a]\nkind = "length"\nruns = "worker"\n'))
-    assert [one.name for one in served.on_worker()] == ["a", "embeddings"]
+    assert [one.name for one in served.on_worker()] == ["a"]
+
+
+def test_the_encoder_is_served_where_a_reward_asks_for_embeddings_and_only_there(tmp_path: Path) -> None:
+    assert catalog.load(write(tmp_path, '[a]\nkind = "length"\n')).encoder is None
+    served = catalog.load(write(tmp_path, '[a]\nkind = "similarity"\n'))
+    assert served.encoder is not None
+    assert [one.name for one in served.on_worker()] == [served.encoder.name] == ["embeddings"]

@@ -17,10 +17,12 @@ NAME = "pipeline.json"
 
 
 class Record:
-    """The stages that were begun in a folder and those that are done. It belongs to one pipeline, size and seeds.
+    """The stages that were begun in a folder and those that are done. It belongs to one pipeline and size.
+
+    Seeds can be added behind those that are there; what compares the seeds is done anew then.
 
     Raises:
-        PipelineError: the folder holds another pipeline's results, the same one's of another size or seeds, or
+        PipelineError: the folder holds another pipeline's results, the same one's of another size or other seeds, or
             something that is no such record.
     """
 
@@ -31,6 +33,7 @@ class Record:
         if self._file.exists():
             self._content = _read(self._file)
             self._refuse_another(asked)
+            self._content |= asked
 
     def done(self, stages: Sequence[Stage]) -> int:
         """Return how many of the stages are done, counted up to the first that is not: what follows builds on it.
@@ -93,12 +96,18 @@ class Record:
         json_file.write(self._file, self._content)
 
     def _refuse_another(self, asked: dict[str, Any]) -> None:
+        noted = self._content | {"seeds": self._seeds_to_go_on_with(asked["seeds"])}
         for key, value in asked.items():
-            if self._content.get(key) != value:
+            if noted.get(key) != value:
                 raise PipelineError(
                     f"{self._out} holds {key} {self._content.get(key)!r}, not {value!r}: choose another --out, or "
                     "repeat the command that made it"
                 )
+
+    def _seeds_to_go_on_with(self, asked: list[int]) -> Any:
+        """Return the seeds asked for where they begin with those of the record, else the record's."""
+        noted = self._content.get("seeds")
+        return asked if isinstance(noted, list) and asked[: len(noted)] == noted else noted
 
 
 def missing(stage: Stage) -> Sequence[Path]:
