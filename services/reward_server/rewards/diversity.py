@@ -57,7 +57,6 @@ class Diversity(Reward):
         OWN_BLEU: COPY,
         "semantic.own": DISTANCE,
     }
-    embeds: ClassVar[bool] = True
     golden: ClassVar[tuple[Golden, ...]] = (
         Golden(
             [
@@ -94,22 +93,22 @@ class Diversity(Reward):
         return f"leave_one_out.{self.set_metric}"
 
     @property
-    def wants_vectors(self) -> bool:
+    def embeds(self) -> bool:  # type: ignore[override]  # what is counted in words needs no model
         return self.semantic or "semantic" in (self.value, self.set_metric)
 
     def served_components(self) -> dict[str, Range]:
-        hidden = set() if self.wants_vectors else NEED_VECTORS
+        hidden = set() if self.embeds else NEED_VECTORS
         served = {name: bounds for name, bounds in self.components.items() if name not in hidden}
         return {**served, self.left_out: CHANGE}
 
     def texts(self, item: Item) -> list[str]:
-        return [item.completion] if self.wants_vectors else []
+        return [item.completion] if self.embeds else []
 
     def score(self, items: list[Item]) -> list[Score]:
         if len(items) < 2:
             return [Score.failed("invalid_input", "diversity is undefined for a group of one") for _ in items]
         shared, own = self._lexical([item.completion for item in items])
-        if self.wants_vectors:
+        if self.embeds:
             of_vectors, own_of_vectors = self._semantic(items)
             shared, own = shared | of_vectors, own | own_of_vectors
         rows = zip(*own.values(), strict=True)

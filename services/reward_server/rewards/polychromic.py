@@ -42,7 +42,6 @@ class Polychromic(Reward):
 
     scope: ClassVar[Literal["item", "group"]] = "group"
     reads: ClassVar[tuple[str, ...]] = ("completion", "context")
-    embeds: ClassVar[bool] = True
     range: ClassVar[Range] = Range(low=None, high=None, better="higher")
     components: ClassVar[dict[str, Range]] = {
         "quality": Range(better="higher"),
@@ -91,8 +90,12 @@ class Polychromic(Reward):
     def needs(self) -> tuple[str, ...]:
         return (self.quality,)
 
+    @property
+    def embeds(self) -> bool:  # type: ignore[override]  # the other ways to cluster need no model
+        return self.clusters == "embedding"
+
     def texts(self, item: Item) -> list[str]:
-        return [item.completion] if self.clusters == "embedding" else []
+        return [item.completion] if self.embeds else []
 
     def score(self, items: list[Item]) -> list[Score]:
         qualities = [item.scores[self.quality] for item in items]
