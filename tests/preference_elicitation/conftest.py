@@ -52,11 +52,12 @@ class Chatter:
     def __init__(self) -> None:
         self.chats: list[list[dict[str, str]]] = []
         self.question = "What should it run on?"
-        self.refuses_after: int | None = None
+        self.asks: Callable[[Any], str] = lambda body: self.question
+        self.refuses: Callable[[Any], bool] = lambda body: False
         self.url = ""
 
     def answer(self, path: str, body: Any) -> Any:
-        if self.refuses_after is not None and len(self.chats) >= self.refuses_after:
+        if self.refuses(body):
             return None
         self.chats.append(body["messages"])
         asks = body["messages"][0]["content"].startswith("You sell cars")
@@ -69,7 +70,7 @@ class Chatter:
                 {
                     "index": 0,
                     "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": self.question if asks else "On sunshine."},
+                    "message": {"role": "assistant", "content": self.asks(body) if asks else "On sunshine."},
                 }
             ],
         }

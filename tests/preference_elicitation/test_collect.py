@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 
 from grpo_trainer import datasets
+from preference_elicitation import catalogue
+from preference_elicitation.catalogue import SCENARIOS
 from preference_elicitation.collect import main
+
+ANSWERER = "assistant"
+"""The role of the persona, in the chats of the model that answers."""
 
 
 def collect(out: Path, chatter: Any, *more: str) -> int:
@@ -30,7 +35,8 @@ def test_there_is_a_prompt_of_every_depth_of_every_scenario(tmp_path: Path, chat
 
 def test_an_interrupted_collection_goes_on_and_asks_nothing_twice(tmp_path: Path, chatter: Any) -> None:
     collect(tmp_path / "whole", chatter)
-    whole, calls = rows(tmp_path / "whole"), len(chatter.chats)
+    whole = rows(tmp_path / "whole")
+    assert len(chatter.chats) == 2 + 2 * 12  # both models are tried out; then a question and an answer a turn
     collect(tmp_path / "torn", chatter)
     file = tmp_path / "torn/prompts.jsonl"
     lines = file.read_text().splitlines(keepends=True)
@@ -38,7 +44,7 @@ def test_an_interrupted_collection_goes_on_and_asks_nothing_twice(tmp_path: Path
     before = len(chatter.chats)
     assert collect(tmp_path / "torn", chatter) == 0
     assert sorted(map(json.dumps, rows(tmp_path / "torn"))) == sorted(map(json.dumps, whole))
-    assert len(chatter.chats) - before < calls
+    assert len(chatter.chats) - before == 2 + 2 * 8
 
 
 def test_prompts_of_other_settings_are_refused(
@@ -58,6 +64,17 @@ def test_prompts_of_a_model_with_other_weights_are_refused(
     (tmp_path / "out/settings.json").write_text(json.dumps(settings))
     assert collect(tmp_path / "out", chatter) == 2
     assert 'participant_weights was "sha256:0" and is null' in capsys.readouterr().err
+
+
+def test_prompts_of_scenarios_that_have_changed_since_are_refused(
+    tmp_path: Path, chatter: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(SCENARIOS.read_text())
+    assert collect(tmp_path / "out", chatter, "--scenario-file", str(mine)) == 0
+    mine.write_text(SCENARIOS.read_text().replace("My old car died", "My new car died"))
+    assert collect(tmp_path / "out", chatter, "--scenario-file", str(mine)) == 2
+    assert 'scenario_texts was "' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -96,6 +113,17 @@ def test_a_model_that_asks_no_question_is_given_up_and_counted(tmp_path: Path, c
     assert collect(tmp_path, chatter) == 3
     assert {row["depth"] for row in rows(tmp_path)} == {0}
     chatter.question = "Must it be new?"
+    assert collect(tmp_path, chatter) == 0
+    assert len(rows(tmp_path)) == 18
+
+
+def test_an_answer_that_never_came_gives_its_conversation_up_until_the_next_time(tmp_path: Path, chatter: Any) -> None:
+    opening = next(one.text for one in catalogue.scenarios() if one.persona == "night_nurse")
+    chatter.refuses = lambda body: opening in [turn["content"] for turn in body["messages"] if turn["role"] == ANSWERER]
+    assert collect(tmp_path, chatter) == 3
+    assert len(rows(tmp_path)) == 16  # of one scenario there is the opening alone
+    assert all(turn["answer"] for row in rows(tmp_path) for turn in row["transcript"])
+    chatter.refuses = lambda body: False
     assert collect(tmp_path, chatter) == 0
     assert len(rows(tmp_path)) == 18
 

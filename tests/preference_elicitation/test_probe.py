@@ -9,16 +9,19 @@ import pytest
 import scipy.stats
 
 from guerdon.messages import Score
+from long_work import json_file
 from long_work.command_error import CommandError
-from preference_elicitation import arm, page
-from preference_elicitation.asking import best, expected
+from preference_elicitation import arm, named_seed, page
+from preference_elicitation.asking import expected
 from preference_elicitation.catalogue import ITEMS, PERSONAS, SCENARIOS
+from preference_elicitation.dialogue import OPENING, prompt
 from preference_elicitation.elicitation_error import ElicitationError
 from preference_elicitation.gain_report import difference, reported
 from preference_elicitation.manifest import of_arm
 from preference_elicitation.probe import main
 from preference_elicitation.probe_prompts import read as prompts
 from preference_elicitation.probe_prompts import spread
+from reward_server.rewards.models.dialogue import Turn
 
 
 def served(value: float, accuracy: float | None = 0.6) -> Score:
@@ -31,23 +34,24 @@ class RewardServer:
     def __init__(self) -> None:
         self.scored: list[tuple[str, str]] = []
         self.judged = 0
-        self.failing = False
+        self.failing: tuple[str, ...] = ()
+        self.version = "1"
         self.url = ""
 
     def answer(self, path: str, body: Any) -> Any:
         if body is None:
-            return {"rewards": [INFO]}
+            return {"rewards": [INFO | {"version": self.version}]}
         if body["rewards"] == ["logprob_preference"]:
             self.judged += 1
-            scores = [{"value": 0.0, "components": PREFERRED}]
+            scores = [LATE if "logprob_preference" in self.failing else {"value": 0.0, "components": PREFERRED}]
             return {"rewards": [{"reward": "logprob_preference", "version": "1", "scores": scores}]}
         self.scored += [(item["context"]["persona"], item["completion"]) for item in body["items"]]
         scores = [self._score(item) for item in body["items"]]
         return {"rewards": [{"reward": "information_gain", "version": "1", "scores": scores}]}
 
     def _score(self, item: Any) -> Any:
-        if self.failing:
-            return {"value": None, "status": "timeout", "error": "too late"}
+        if "information_gain" in self.failing:
+            return LATE
         gain = 0.2 if "run on" in item["completion"] else 0.0
         return {"value": gain, "components": {"gain": gain, "accuracy_before": 0.5, "accuracy_after": 0.5 + gain}}
 
@@ -72,6 +76,7 @@ INFO = {
     },
     "settings_schema": {},
 }
+LATE = {"value": None, "status": "timeout", "error": "too late"}
 PREFERRED = {"log_odds.0": 1.0, "flipped.0": 0.0, "log_odds.1": -1.0, "flipped.1": 1.0}
 
 
@@ -83,9 +88,14 @@ def rewards(serving: Any) -> Iterator[RewardServer]:
         yield found
 
 
-def probe(out: Path, rewards: RewardServer, *told: str) -> int:
+def probe(out: Path, rewards: RewardServer, *told: str, scenarios: Path = SCENARIOS) -> int:
     limits = ["--limit", "6", "--reward-url", rewards.url, "--out", str(out)]
-    return main([*told, "--scenarios", str(SCENARIOS), *limits])
+    return main([*told, "--scenarios", str(scenarios), *limits])
+
+
+def arms(out: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((out / "report.json").read_text())["arms"]
+    return found
 
 
 def test_a_model_and_a_random_question_are_scored_and_compared(tmp_path: Path, rewards: Any, chatter: Any) -> None:
@@ -124,9 +134,21 @@ def test_an_arm_of_other_settings_is_refused_where_its_answers_are(
     assert "asked.jsonl was made otherwise: temperature was 1.0 and is 0.5" in capsys.readouterr().err
     assert probe(tmp_path, rewards, f"after={chatter.url.replace('#m', '#other')}") == 2
     assert "arms.after.source was" in capsys.readouterr().err
+    assert probe(tmp_path, rewards, f"after={chatter.url}", "--split", "all") == 2
+    assert 'split was "validation" and is "all"' in capsys.readouterr().err
     (tmp_path / "manifest.json").unlink()
     assert probe(tmp_path, rewards, f"after={chatter.url}") == 2
     assert "nobody knows what" in capsys.readouterr().err
+
+
+def test_answers_that_another_version_of_the_reward_scored_are_not_gone_on_with(
+    tmp_path: Path, rewards: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert probe(tmp_path, rewards, "random") == 0
+    rewards.version = "2"
+    for again in ("random", "bank=random"):
+        assert probe(tmp_path, rewards, again) == 2
+        assert 'reward.version was "1" and is "2". Choose another --out' in capsys.readouterr().err
 
 
 def test_a_directory_s_weights_are_named_by_what_is_in_it(tmp_path: Path) -> None:
@@ -151,18 +173,54 @@ def test_a_calibration_goes_on_where_it_was_stopped(tmp_path: Path, rewards: Any
     assert (tmp_path / "calibration.json").read_text() == whole
 
 
+def test_what_a_calibration_could_not_judge_is_a_failure_that_the_page_shows(tmp_path: Path, rewards: Any) -> None:
+    rewards.failing = ("logprob_preference",)
+    assert probe(tmp_path, rewards, "random", "--calibrate", "3") == 3
+    said = "3 of 3 conversations could not be judged (timeout 3)"
+    assert said in (tmp_path / "report.html").read_text()
+    assert probe(tmp_path, rewards, "random", "--calibrate", "3", "--may-fail", "1") == 0
+    rewards.failing = ()
+    assert probe(tmp_path, rewards, "random", "--calibrate", "3") == 0
+    assert "could not be judged" not in (tmp_path / "report.html").read_text()
+
+
 def test_a_failed_score_is_no_number_and_is_tried_again(tmp_path: Path, rewards: Any, chatter: Any) -> None:
-    rewards.failing = True
+    rewards.failing = ("information_gain",)
     assert probe(tmp_path, rewards, f"after={chatter.url}") == 3
-    [after] = json.loads((tmp_path / "report.json").read_text())["arms"]
+    [after] = arms(tmp_path)
     assert after["gain"] == {"value": None, "interval": None, "n": 0, "reason": "no question has a score"}
     assert after["failed"] == {"timeout": 6}
     assert probe(tmp_path, rewards, f"after={chatter.url}", "--may-fail", "0.9") == 3
     assert probe(tmp_path, rewards, f"after={chatter.url}", "--may-fail", "1") == 0
-    rewards.failing = False
+    rewards.failing = ()
     assert probe(tmp_path, rewards, f"after={chatter.url}") == 0
-    [after] = json.loads((tmp_path / "report.json").read_text())["arms"]
+    [after] = arms(tmp_path)
     assert (after["failed"], after["asked"]) == ({}, 6)
+
+
+def test_a_question_that_never_came_is_no_number_and_is_asked_for_again(
+    tmp_path: Path, rewards: Any, chatter: Any
+) -> None:
+    silent = prompts(SCENARIOS, "validation", 6, 0)[2]
+    chatter.refuses = lambda body: body["messages"] == silent["prompt"]
+    for _ in range(2):  # the second time it is the only one that is asked for
+        assert probe(tmp_path, rewards, f"after={chatter.url}") == 3
+        assert len(rewards.scored) == 5
+        [after] = arms(tmp_path)
+        assert after["gain"]["value"] == pytest.approx(0.2)
+        assert (after["failed"], after["no_question"], after["questions"][0]["share"]) == ({"model_error": 1}, 0, 1.0)
+    chatter.refuses = lambda body: False
+    assert probe(tmp_path, rewards, f"after={chatter.url}") == 0
+    assert rewards.scored[5:] == [(silent["persona"], chatter.question)]
+    assert arms(tmp_path)[0]["failed"] == {}
+
+
+def test_a_probe_of_an_endpoint_that_is_gone_ends_at_once(
+    tmp_path: Path, rewards: Any, chatter: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chatter.refuses = lambda body: True
+    assert probe(tmp_path, rewards, f"after={chatter.url}") == 2
+    assert "gives no answer: the endpoint answered with status 400" in capsys.readouterr().err
 
 
 def test_a_server_that_is_not_there_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,21 +270,80 @@ def test_the_expected_gain_heeds_personas_only_as_far_as_the_conversation_fits_t
     assert expected([served(1.0, 0.9), served(0.0, 0.6)]) == pytest.approx(0.8)
     assert expected([served(1.0, 0.2), served(0.1, 0.7)]) == pytest.approx(0.1)
     assert expected([served(1.0, 0.5), served(0.0, 0.5)]) == pytest.approx(0.5)
-    assert expected([Score.failed("timeout", "late")]) == float("-inf")
+    assert expected([Score.failed("timeout", "late")]) is None
 
 
-def test_the_best_of_several_questions_is_chosen_without_asking_the_persona_itself() -> None:
-    class Gains:
-        def __init__(self) -> None:
-            self.personas: set[str] = set()
+BAD, GOOD = "Must it be red?", "What should it run on?"
 
-        def gains(self, asked: Any, said: Any) -> list[Score]:
-            self.personas |= {row["persona"] for _, row in asked}
-            return [served(0.3 if question == "good?" else 0.1) for question, _ in asked]
 
-    gains: Any = Gains()
-    assert best(["bad?", "good?", "bad?"], {"persona": "ann"}, ["bob", "eve"], gains) == "good?"
-    assert gains.personas == {"bob", "eve"}
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """One prompt of each of three people, of whom ann is held out."""
+    rows = [
+        PROMPT
+        | {"scenario": f"{who}_1", "persona": who, "split": "validation" if who == "ann" else "train"}
+        | {"prompt": prompt([Turn(question=OPENING, answer=f"I am {who}.")])}
+        for who in ("ann", "bob", "eve")
+    ]
+    json_file.write_rows(tmp_path / "people.jsonl", rows)
+    return tmp_path / "people.jsonl"
+
+
+@pytest.fixture
+def hesitant(chatter: Any) -> Any:
+    """Whoever asks says the bad question first, and the good one at the next draw."""
+    first = [named_seed.of(0, "best", f"{who}_1", 0, 0) for who in ("ann", "bob", "eve")]
+    chatter.asks = lambda body: BAD if body["seed"] in first else GOOD
+    return chatter
+
+
+def test_the_best_of_several_questions_is_chosen_without_asking_who_will_answer(
+    tmp_path: Path, rewards: Any, hesitant: Any, people: Path
+) -> None:
+    assert probe(tmp_path / "out", rewards, f"best=best-of-2:{hesitant.url}", scenarios=people) == 0
+    assert [chat[-1]["content"] for chat in hesitant.chats] == ["I am ann.", "I am ann."]
+    assert rewards.scored == [("bob", BAD), ("eve", BAD), ("bob", GOOD), ("eve", GOOD), ("ann", GOOD)]
+    [best] = arms(tmp_path / "out")
+    assert best["questions"] == [{"question": GOOD, "share": 1.0}]
+
+
+def test_where_everybody_is_probed_candidates_are_tried_on_everybody_but_who_will_answer(
+    tmp_path: Path, rewards: Any, hesitant: Any, people: Path
+) -> None:
+    assert probe(tmp_path / "out", rewards, f"best=best-of-2:{hesitant.url}", "--split", "all", scenarios=people) == 0
+    tried = [[who for who, _ in rewards.scored[start : start + 4]] for start in (0, 4, 8)]
+    assert tried == [["bob", "eve"] * 2, ["ann", "eve"] * 2, ["ann", "bob"] * 2]
+    assert rewards.scored[12:] == [("ann", GOOD), ("bob", GOOD), ("eve", GOOD)]
+
+
+def test_candidates_that_could_only_be_tried_on_who_will_answer_are_refused(
+    tmp_path: Path, rewards: Any, chatter: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    json_file.write_rows(tmp_path / "ann.jsonl", [PROMPT])
+    told = ["random", f"best=best-of-2:{chatter.url}"]
+    assert probe(tmp_path / "out", rewards, *told, scenarios=tmp_path / "ann.jsonl") == 2
+    assert "other personas than ann" in capsys.readouterr().err
+    assert (chatter.chats, rewards.scored) == ([], [])
+    assert probe(tmp_path / "out", rewards, "random", scenarios=tmp_path / "ann.jsonl") == 0
+
+
+def test_candidates_of_whom_no_gain_is_known_are_a_failure_and_the_first_is_not_asked(
+    tmp_path: Path, rewards: Any, hesitant: Any, people: Path
+) -> None:
+    rewards.failing = ("information_gain",)
+    assert probe(tmp_path / "out", rewards, f"best=best-of-2:{hesitant.url}", scenarios=people) == 3
+    assert "ann" not in {who for who, _ in rewards.scored}
+    assert arms(tmp_path / "out")[0]["failed"] == {"timeout": 1}
+    assert "no candidate has a gain: too late" in (tmp_path / "out/asked.jsonl").read_text()
+
+
+def test_the_best_of_several_questions_lacks_none_of_them(
+    tmp_path: Path, rewards: Any, hesitant: Any, people: Path
+) -> None:
+    hesitant.refuses = lambda body: hesitant.asks(body) == BAD
+    assert probe(tmp_path / "out", rewards, f"best=best-of-2:{hesitant.url}", scenarios=people) == 3
+    assert rewards.scored == []
+    assert arms(tmp_path / "out")[0]["failed"] == {"model_error": 1}
 
 
 def asked(name: str, seed: int | None, persona: str, value: float) -> dict[str, Any]:

@@ -99,6 +99,18 @@ def test_the_served_kind_scores_a_chat_with_the_number_it_was_trained_by(trained
     assert good - bad == pytest.approx(bradley_terry.margins(again, [row])[0], abs=1e-4)
 
 
+def test_a_training_that_diverged_is_no_accuracy_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS[:12]))
+    told = [str(tmp_path / "p.jsonl"), "--out", str(tmp_path / "out"), "--trained-layers", "0", "--batch", "4"]
+    assert main(["train", *told, "--learning-rate", "1e38"]) == 2
+    told_of = capsys.readouterr().err
+    assert "step 3/3, loss nan" in told_of
+    assert "rewards are not finite" in told_of
+    assert [entry.name for entry in tmp_path.iterdir()] == ["p.jsonl"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -1,5 +1,6 @@
 """`guerdon small-model`: what comes out is an ordinary model, the same for the same seed, stopped or not."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def made(rows: Path, out: Path, *more: str) -> int:
 
 
 def test_the_result_is_an_ordinary_transformers_directory(rows: Path, tmp_path: Path) -> None:
-    assert made(rows, tmp_path / "model") == 0
+    json_file.write(tmp_path / "phrases.json", [PHRASE])
+    assert made(rows, tmp_path / "model", "--phrases", str(tmp_path / "phrases.json"), "--vocabulary", "300") == 0
     words = AutoTokenizer.from_pretrained(tmp_path / "model")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
     chat = words.apply_chat_template([{"role": "user", "content": "Hi"}], add_generation_prompt=True, tokenize=False)
@@ -50,7 +52,20 @@ def test_the_result_is_an_ordinary_transformers_directory(rows: Path, tmp_path: 
     assert model.config.eos_token_id == words.eos_token_id
     card = json.loads((tmp_path / "model/small_model.json").read_text())
     assert (card["rows"], card["held_out_rows"], card["weights"]) == (23, 1, model.num_parameters())
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["corpus.jsonl", "model"]
+    assert (card["vocabulary"], card["tokens"]) == (300, len(words))
+    assert card["sha256"] == hashlib.sha256(rows.read_bytes()).hexdigest()
+    assert card["phrases_sha256"] == hashlib.sha256((tmp_path / "phrases.json").read_bytes()).hexdigest()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["corpus.jsonl", "model", "phrases.json"]
+
+
+def test_a_training_that_diverged_is_refused_and_its_checkpoints_are_not_gone_on_with(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert made(rows, tmp_path / "model", "--learning-rate", "1e38", "--steps", "4") == 2
+    told_of = capsys.readouterr().err
+    assert "step 4/4, loss nan" in told_of
+    assert "the training diverged: its held-out loss is nan; --learning-rate is 1e+38" in told_of
+    assert [entry.name for entry in tmp_path.iterdir()] == ["corpus.jsonl"]
 
 
 class StopsAfter(TrainerCallback):

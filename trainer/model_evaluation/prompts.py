@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from long_work.chat_turns import are_turns
 from model_evaluation import row_file
 from model_evaluation.content_key import content_key
 from model_evaluation.evaluation_error import EvaluationError
@@ -129,7 +130,7 @@ def parsed(value: Any, where: str, reference: str | None = None) -> Prompt:
         if messages is None:
             return Prompt((("user", row_file.encodable(value, "prompt", where)),), value, reference)
         value = messages
-    if not isinstance(value, list) or not all(_is_turn(turn) for turn in value):
+    if not are_turns(value):
         raise EvaluationError(f"{where}: a prompt is a string or a list of messages, each with role and content")
     turns = [(turn["role"], row_file.encodable(turn["content"], "content", where)) for turn in value]
     while turns and turns[-1][0] != "user":
@@ -158,8 +159,4 @@ def _messages(text: str) -> list[Turn] | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, list) and value and all(_is_turn(turn) for turn in value) else None
-
-
-def _is_turn(turn: Any) -> bool:
-    return isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("content"), str)
+    return value if are_turns(value) else None

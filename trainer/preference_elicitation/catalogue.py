@@ -47,10 +47,6 @@ class Persona:
     text: str
     wishes: Mapping[str, int]
 
-    def utility(self, words: tuple[str, ...]) -> int:
-        """Return what the wishes that an item fulfils weigh together."""
-        return sum(self.wishes.get(word, 0) for word in words)
-
 
 @dataclass(frozen=True)
 class Question:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from long_work import claim, exit_status, quiet, written_whole
+from long_work import claim, content_digest, exit_status, quiet, written_whole
 from long_work.exit_status import INCOMPLETE
 from long_work.progress import Progress
 from long_work.real_number import from_zero, share
@@ -151,4 +151,5 @@ def _settings(options: argparse.Namespace, people: TextFile, scenarios: Sequence
     made_by = {name: getattr(options, name) for name in NAMED}
     made_by["questioner_weights"] = weights(options.questioner, options.questioner_revision)
     made_by["participant_weights"] = weights(options.participant, options.participant_revision)
-    return made_by | {"persona_texts": people.digest}
+    begun = content_digest.of(options.scenario_file or catalogue.SCENARIOS)
+    return made_by | {"persona_texts": people.digest, "scenario_texts": begun}

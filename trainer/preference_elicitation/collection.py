@@ -1,11 +1,11 @@
 """The prompts of the elicitation run: conversations of every depth between a model that asks and one that answers."""
 
-import hashlib
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from preference_elicitation import named_seed
 from preference_elicitation.catalogue import Scenario
 from preference_elicitation.dialogue import Dialogue, opened, prompt
 from preference_elicitation.prompt_file import PromptFile
@@ -72,17 +72,19 @@ class Collection:
         return [
             self._row(said.with_turn(question, answer))
             for (said, question), answer in zip(with_question, answers, strict=True)
-            if answer
+            if isinstance(answer, str) and answer
         ]
 
     def _questions(self, asking: Sequence[Dialogue]) -> list[str | None]:
         found: list[str | None] = [None] * len(asking)
         for attempt in range(ATTEMPTS):
             open_ = [place for place, question in enumerate(found) if question is None]
+            if not open_:
+                break
             chats = [prompt(asking[place].turns) for place in open_]
             said = self.questioner.say(chats, [self._seed(asking[place], f"question {attempt}") for place in open_])
             for place, text in zip(open_, said, strict=True):
-                found[place] = text if text and is_question(text, LONGEST) else None
+                found[place] = text if isinstance(text, str) and is_question(text, LONGEST) else None
         return found
 
     def _row(self, said: Dialogue) -> dict[str, Any]:
@@ -97,8 +99,7 @@ class Collection:
         }
 
     def _seed(self, said: Dialogue, purpose: str) -> int:
-        named = f"{self.seed} {said.scenario} {said.depth} {purpose}"
-        return int.from_bytes(hashlib.blake2b(named.encode(), digest_size=4).digest()) >> 1
+        return named_seed.of(self.seed, said.scenario, said.depth, purpose)
 
 
 def held_out(personas: Sequence[str], number: int, seed: int) -> frozenset[str]:

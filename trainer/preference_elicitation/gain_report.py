@@ -15,10 +15,9 @@ Report = dict[str, Any]
 
 
 def reported(asked: Sequence[Row], calibration: Report | None, manifest: Report, seed: int) -> Report:
-    """Return the report as JSON; every arm is compared with those before it."""
-    latest = list({row["key"]: row for row in asked}.values())
-    arms = list(dict.fromkeys(row["arm"] for row in latest))
-    by_arm = {name: [row for row in latest if row["arm"] == name] for name in arms}
+    """Return the report of rows, one a question, as JSON; every arm is compared with those before it."""
+    arms = list(dict.fromkeys(row["arm"] for row in asked))
+    by_arm = {name: [row for row in asked if row["arm"] == name] for name in arms}
     return {
         "arms": [_arm(name, by_arm[name], seed) for name in arms],
         "differences": [
@@ -26,8 +25,8 @@ def reported(asked: Sequence[Row], calibration: Report | None, manifest: Report,
             for place, name in enumerate(arms)
             for other in arms[:place]
         ],
-        "personas": sorted({row["persona"] for row in latest}),
-        "prompts": len({(row["scenario"], row["depth"]) for row in latest}),
+        "personas": sorted({row["persona"] for row in asked}),
+        "prompts": len({(row["scenario"], row["depth"]) for row in asked}),
         "calibration": calibration or {"pairs": 0, "reason": "not measured; --calibrate N does"},
         "manifest": manifest | {"intervals": {"seed": seed, "resamples": RESAMPLES, "level": LEVEL, "kept": KEPT}},
     }
@@ -46,7 +45,8 @@ def difference(rows: Sequence[Row], against: Sequence[Row], seed: int) -> Report
 
 def _arm(name: str, rows: Sequence[Row], seed: int) -> Report:
     scored = [row for row in rows if row["value"] is not None]
-    cells = {key: float(np.mean(values)) for key, values in _cells_by_seed(scored).items()}
+    came = [row for row in rows if row["question"] is not None]
+    cells = {key: float(np.mean(values)) for key, values in _cells_by_seed(rows).items()}
     return {
         "name": name,
         "seeds": len({row["seed"] for row in rows}),
@@ -58,13 +58,13 @@ def _arm(name: str, rows: Sequence[Row], seed: int) -> Report:
         "information_gain": _mean(scored, "information_gain"),
         "miscalibration_change": _mean(scored, "miscalibration_change"),
         "no_question": sum(row["is_question"] == 0 for row in rows),
-        "repeated": float(np.mean([row["repeated"] for row in rows])),
+        "repeated": _mean(came, "repeated"),
         "by_persona": _by(scored, lambda row: row["persona"]),
         "by_depth": _by(scored, lambda row: str(row["depth"])),
         "by_seed": _by(scored, lambda row: "–" if row["seed"] is None else str(row["seed"])),
         "questions": [
-            {"question": text, "share": times / len(rows)}
-            for text, times in Counter(row["question"] for row in rows).most_common(TOP_QUESTIONS)
+            {"question": text, "share": times / len(came)}
+            for text, times in Counter(row["question"] for row in came).most_common(TOP_QUESTIONS)
         ],
     }
 

@@ -15,8 +15,8 @@ from preference_elicitation.elicitation_error import ElicitationError
 from reward_server.rewards.models.source import PACKAGE, revision
 
 PACKAGES = ("numpy", "torch", "transformers")
-BINDING = ("temperature", "max_tokens", "hub_revision", "reward", "seed")
-"""Settings on which each answer depends; the others say how many there are."""
+BINDING = ("temperature", "max_tokens", "hub_revision", "seed", "split")
+"""Settings on which each answer depends, beside the reward and the prompts; the others say how many there are."""
 Manifest = dict[str, Any]
 
 
@@ -27,7 +27,7 @@ def of_probe(
 
     Args:
         settings: those of the command that change its numbers.
-        others: personas that candidates of best-of-N are tried on.
+        others: personas that candidates of best-of-N are tried on, each but for whoever answers.
     """
     return {
         "arms": {one.key: of_arm(one, settings["hub_revision"], others) for one in arms},

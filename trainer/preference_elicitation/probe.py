@@ -35,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
         epilog="An arm is [NAME[/SEED]=]MODEL (directory, hub id, package:NAME, endpoint:URL#MODEL), [NAME=]random (a "
         "question of the bank that ships), or [NAME=]best-of-N:MODEL (the one of N questions with the highest gain to "
         "be expected). Arms of one NAME are one policy trained with several seeds. "
-        f"Exit status: 0; {INCOMPLETE} more questions than --may-fail have no score, the same command tries them "
-        "again; 2; 130.",
+        f"Exit status: 0; {INCOMPLETE} more questions than --may-fail have no score, or more prompts of --calibrate "
+        "could not be judged: the same command tries them again; 2; 130.",
     )
     options.add_argument("arms", nargs="*", metavar="ARM", help="who asks; the first is what others are compared with")
     options.add_argument(
@@ -56,7 +56,8 @@ def parser() -> argparse.ArgumentParser:
         type=share,
         default=0.0,
         metavar="SHARE",
-        help="of the questions may have no score, without that being a failure (default 0); the report counts them",
+        help="of the questions may have no score, and of the prompts of --calibrate no prediction, without that being "
+        "a failure (default 0); the report counts them",
     )
     options.add_argument("--calibrate", type=natural, default=0, metavar="N", help="prompts to judge the predictor on")
     options.add_argument("--show", type=natural, default=20, help="questions to print (default 20)")
@@ -92,19 +93,18 @@ def probe(options: argparse.Namespace) -> int:
         client = stack.enter_context(RewardClient(options.reward_url, os.environ.get(TOKEN_VARIABLE)))
         rewards = Rewards(client, options.reward)
         folder = options.out or Path(stack.enter_context(TemporaryDirectory()))
-        probing = Probing(options, rewards, rows, probe_prompts.others(options.scenarios, rows), folder)
+        probing = Probing(options, rewards, rows, _others(options, arms, rows), folder)
         settings = {name: getattr(options, name) for name in SETTINGS}
         probing.claim(manifest.of_probe(settings, arms, rewards.info, options.scenarios, probing.others))
         for one in arms:
             probing.ask(one)
         asked = probing.asked()
         _show(asked[: options.show])
-        if options.calibrate:
-            probing.calibrate(options.calibrate)
+        unscored = sum(one["value"] is None for one in asked) / len(asked)
+        unjudged = probing.calibrate(options.calibrate) if options.calibrate else 0.0
         if options.out:
             report(options)
-    failed = sum(one["value"] is None for one in asked)
-    return INCOMPLETE if failed > options.may_fail * len(asked) else 0
+    return INCOMPLETE if max(unscored, unjudged) > options.may_fail else 0
 
 
 def report(options: argparse.Namespace) -> int:
@@ -133,7 +133,20 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _others(options: argparse.Namespace, arms: Sequence[arm.Arm], rows: Sequence[Row]) -> list[str]:
+    """Return on whom candidates are tried; where an arm needs somebody, every row has to have one.
+
+    Raises:
+        ElicitationError: a row has none.
+    """
+    found = probe_prompts.others(options.scenarios, rows)
+    if any(one.kind == "best" for one in arms):
+        for row in rows:
+            probe_prompts.tried_on(row, found)
+    return found
+
+
 def _show(asked: Sequence[Row]) -> None:
     for one in asked:
         gain = one["status"] if one["value"] is None else f"{one['value']:+.3f}"
-        print(f"{gain:>8}  {one['arm']:<16}{one['persona']:<18}{one['question']}")
+        print(f"{gain:>8}  {one['arm']:<16}{one['persona']:<18}{one['question'] or '(nothing)'}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from long_work.chat_turns import are_turns
 from long_work.json_file import placed_rows
 from preference_elicitation import catalogue
 from preference_elicitation.dialogue import opened, prompt
@@ -13,6 +14,7 @@ from preference_elicitation.elicitation_error import ElicitationError
 OTHERS = 5
 """Personas that a candidate of best-of-N is tried on."""
 COLUMNS = {"scenario": str, "depth": int, "split": str, "persona": str, "pair_seed": int}
+EXCHANGE = ("question", "answer")
 ALL = "all"
 Row = dict[str, Any]
 
@@ -52,10 +54,25 @@ def spread(rows: Sequence[Row], limit: int, seed: int) -> list[Row]:
 
 
 def others(path: Path, rows: Sequence[Row]) -> list[str]:
-    """Return personas that are not probed, to try candidates on: those of training, where the file says so."""
+    """Return personas to try candidates on: some that are not probed, or of those that are, where all of them are."""
     probed = {row["persona"]: None for row in rows}
     every = dict.fromkeys(row["persona"] for row in _every(path, 0))
-    return [name for name in every if name not in probed][:OTHERS] or list(probed)[:OTHERS]
+    return [name for name in every if name not in probed][:OTHERS] or list(probed)[: OTHERS + 1]
+
+
+def tried_on(row: Row, others: Sequence[str]) -> list[str]:
+    """Return on which of the others the candidates for a row are tried: never on the persona who will answer.
+
+    Raises:
+        ElicitationError: there is nobody else.
+    """
+    found = [name for name in others if name != row["persona"]][:OTHERS]
+    if not found:
+        raise ElicitationError(
+            f"best-of-N tries its questions on other personas than {row['persona']}, who is to answer, and the "
+            "prompts have no other; give prompts of two personas at least, or leave that arm out"
+        )
+    return found
 
 
 def _every(path: Path, seed: int) -> list[Row]:
@@ -82,15 +99,15 @@ def _checked(row: Row, place: str) -> Row:
     for name, kind in COLUMNS.items():
         if not isinstance(row.get(name), kind):
             raise ElicitationError(f"{place}: {name} is {row.get(name)!r}; a row is one that `guerdon collect` writes")
-    if not _tables(row.get("transcript"), "question", "answer"):
+    if not _is_transcript(row.get("transcript")):
         raise ElicitationError(f'{place}: transcript should be [{{"question": "text", "answer": "text"}}, …]')
-    if not _tables(row.get("prompt"), "role", "content"):
+    if not are_turns(row.get("prompt")):
         raise ElicitationError(f'{place}: prompt should be [{{"role": "user", "content": "text"}}, …]')
     return row
 
 
-def _tables(found: Any, *keys: str) -> bool:
-    """Return whether it is a list of tables, one at least, in which each key has a text."""
+def _is_transcript(found: Any) -> bool:
+    """Return whether it is a list of exchanges, one at least."""
     if not isinstance(found, list) or not found:
         return False
-    return all(isinstance(one, dict) and all(isinstance(one.get(key), str) for key in keys) for one in found)
+    return all(isinstance(one, dict) and all(isinstance(one.get(key), str) for key in EXCHANGE) for one in found)

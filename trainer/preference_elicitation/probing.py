@@ -1,6 +1,7 @@
 """One probe: questions of each arm in each scenario, scored once and kept as they come."""
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from long_work.journal import Journal
 from long_work.progress import Progress
 from preference_elicitation import asking, calibration, manifest, probe_prompts
 from preference_elicitation.arm import Arm
+from preference_elicitation.asking import Asked
 from preference_elicitation.reward_scores import CHUNK, Rewards
 from preference_elicitation.speaker import Speaker
 
@@ -59,17 +61,18 @@ class Probing:
         with Progress(f"probe {arm.key}", len(wanted), len(wanted) - len(missing)) as progress:
             for start in range(0, len(missing), CHUNK):
                 some = missing[start : start + CHUNK]
-                texts = self._questions(arm, some, speaker)
-                pairs = [(text, row) for text, (row, _) in zip(texts, some, strict=True)]
-                of_all = zip(some, texts, self.rewards.gains(pairs, lambda _: None), strict=True)
-                self._journal.append(_record(arm, row, draw, text, score) for (row, draw), text, score in of_all)
+                said = self._questions(arm, some, speaker)
+                of_all = zip(some, said, self._scores(some, said), strict=True)
+                self._journal.append(_record(arm, row, draw, one, score) for (row, draw), one, score in of_all)
                 progress.advance(len(some))
 
     def asked(self) -> list[Row]:
         return self._journal.records()
 
-    def calibrate(self, number: int) -> None:
+    def calibrate(self, number: int) -> float:
         """Judge the predictor on rows spread over depths and personas, and keep what comes of it, row by row.
+
+        Return the share of the rows that have failed; the same probe again tries them again.
 
         Raises:
             CommandError: the server's texts cannot be read here, or the rows that are kept were judged otherwise.
@@ -85,11 +88,13 @@ class Probing:
                 journal.append([{"key": key, **predictor.record(row)}])
                 progress.advance()
         found = [calibration.Prediction(*one) for key in wanted for one in journal[key]["predictions"]]
-        failed = sum(journal[key]["status"] != "ok" for key in wanted)
+        failed = Counter(journal[key]["status"] for key in wanted if journal[key]["status"] != "ok")
         result = calibration.summary(found) | {"by_depth": calibration.by_depth(found)}
-        json_file.write(self.folder / CALIBRATION, result | {"prompts": len(rows), "failed": failed})
+        counts = {"prompts": len(rows), "failed": failed.total(), "failed_as": dict(failed)}
+        json_file.write(self.folder / CALIBRATION, result | counts)
+        return failed.total() / len(rows)
 
-    def _questions(self, arm: Arm, some: Sequence[tuple[Row, int]], speaker: Speaker | None) -> list[str]:
+    def _questions(self, arm: Arm, some: Sequence[tuple[Row, int]], speaker: Speaker | None) -> list[Asked]:
         seed = self.options.seed
         if arm.kind != "best":
             return asking.questions(arm, some, speaker, seed)
@@ -97,8 +102,15 @@ class Probing:
         every = asking.questions(arm, drawn, speaker, seed)
         groups = [every[start : start + arm.best_of] for start in range(0, len(every), arm.best_of)]
         return [
-            asking.best(group, row, self.others, self.rewards) for group, (row, _) in zip(groups, some, strict=True)
+            asking.best(group, row, probe_prompts.tried_on(row, self.others), self.rewards)
+            for group, (row, _) in zip(groups, some, strict=True)
         ]
+
+    def _scores(self, some: Sequence[tuple[Row, int]], said: Sequence[Asked]) -> list[Score]:
+        """Return the score of each question; what never came has failed already, and is not scored."""
+        came = [(text, row) for text, (row, _) in zip(said, some, strict=True) if isinstance(text, str)]
+        gains = iter(self.rewards.gains(came))
+        return [next(gains) if isinstance(one, str) else one for one in said]
 
     def _speaker(self, arm: Arm) -> Speaker | None:
         if arm.kind == "random":
@@ -116,7 +128,8 @@ def _key(arm: str, row: Mapping[str, Any], draw: int) -> str:
     return f"{arm} {row['scenario']} {row['depth']} {draw}"
 
 
-def _record(arm: Arm, row: Row, draw: int, question: str, score: Score) -> Row:
+def _record(arm: Arm, row: Row, draw: int, said: Asked, score: Score) -> Row:
+    question = said if isinstance(said, str) else None
     return {
         "key": _key(arm.key, row, draw),
         "arm": arm.name,

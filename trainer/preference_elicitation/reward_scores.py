@@ -1,6 +1,6 @@
 """Scores from a reward server, a request at a time; what has failed says so and is no number."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -43,8 +43,8 @@ class Rewards:
     def settings(self) -> Mapping[str, Any]:
         return self.info.settings
 
-    def gains(self, asked: Sequence[tuple[str, Mapping[str, Any]]], said: Callable[[int], None]) -> list[Score]:
-        """Score questions, each with the prompt's row that it was asked for; `said` is told of every chunk.
+    def gains(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Score]:
+        """Score questions, each with the prompt's row that it was asked for.
 
         Raises:
             ElicitationError: the server refuses a request, or is gone.
@@ -52,9 +52,7 @@ class Rewards:
         items = [Item(completion=question, context=_context(row)) for question, row in asked]
         found: list[Score] = []
         for start in range(0, len(items), CHUNK):
-            some = items[start : start + CHUNK]
-            found += self.scores(self._reward, some)
-            said(len(some))
+            found += self.scores(self._reward, items[start : start + CHUNK])
         return found
 
     def scores(self, reward: str, items: list[Item]) -> list[Score]:

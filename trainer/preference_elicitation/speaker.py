@@ -35,31 +35,46 @@ class Speaker:
     temperature: float = 1.0
     max_tokens: int = 48
 
-    def say(self, chats: Sequence[Messages], seeds: Sequence[int]) -> list[str | None]:
-        """Return the first line of what the model goes on with in each chat; None where it says nothing.
+    def say(self, chats: Sequence[Messages], seeds: Sequence[int]) -> list[str | NoAnswer]:
+        """Return the first line of what the model goes on with in each chat; "" where it says nothing.
 
+        Where an endpoint's answer never came, a NoAnswer says why: that is nothing which the model has said.
         The same chat and seed have the same answer, whatever they are batched with (an endpoint as well as it can).
 
         Raises:
-            ElicitationError: there is no such model, or none of an endpoint's answers came.
+            ElicitationError: there is no such model, or its endpoint answers nothing at all.
         """
-        whole = self._fetched(chats, seeds) if self._remote else self._continued(chats, seeds)
-        return [next((line.strip() for line in text.splitlines() if line.strip()), None) for text in whole]
+        whole = self._answers(chats, seeds)
+        if whole and all(isinstance(one, NoAnswer) for one in whole):
+            self.try_out()  # is it these chats, or is the endpoint gone?
+        return [one if isinstance(one, NoAnswer) else _first_line(one) for one in whole]
 
     def say_whole(self, chat: Messages, seed: int) -> str:
-        """Return all that the model goes on with in one chat; raises as `say` does."""
-        [text] = self._fetched([chat], [seed]) if self._remote else self._continued([chat], [seed])
-        return text
+        """Return all that the model goes on with in one chat.
+
+        Raises:
+            ElicitationError: there is no such model, or its endpoint does not answer.
+        """
+        [found] = self._answers([chat], [seed])
+        if isinstance(found, NoAnswer):
+            raise ElicitationError(f"{self.source} gives no answer: {found}")
+        return found
 
     def load(self) -> None:
-        """Find the model before any work is begun; raises as `say` does."""
+        """Find the model before any work is begun; raises as `say_whole` does."""
         _ = self._remote or self._local
 
     def try_out(self) -> None:
-        """Find the model; an endpoint has to answer once: it may be gone, or know no such model. Raises as `say`."""
+        """Find the model; an endpoint has to answer once: it may be gone, or know no such model.
+
+        Raises as `say_whole` does.
+        """
         self.load()
         if self._remote:
-            self._fetched([GREETING], [0])
+            self.say_whole(GREETING, 0)
+
+    def _answers(self, chats: Sequence[Messages], seeds: Sequence[int]) -> Sequence[str | NoAnswer]:
+        return self._fetched(self._remote, chats, seeds) if self._remote else self._continued(chats, seeds)
 
     def _continued(self, chats: Sequence[Messages], seeds: Sequence[int]) -> list[str]:
         local = self._local
@@ -72,17 +87,11 @@ class Speaker:
             )
         return continued(local, openings, self.max_tokens, self.temperature, BATCH_TOKENS)
 
-    def _fetched(self, chats: Sequence[Messages], seeds: Sequence[int]) -> list[str]:
-        assert self._remote is not None
-        remote = self._remote
-        found = remote.each(
+    def _fetched(self, remote: Endpoint, chats: Sequence[Messages], seeds: Sequence[int]) -> Sequence[str | NoAnswer]:
+        return remote.each(
             lambda asked: remote.answer(asked[0], self.max_tokens, self.temperature, asked[1]),
             list(zip(chats, seeds, strict=True)),
         )
-        failed = [one for one in found if isinstance(one, NoAnswer)]
-        if failed and len(failed) == len(found):
-            raise ElicitationError(f"{self.source} gives no answer: {failed[0]}")
-        return ["" if isinstance(one, NoAnswer) else one for one in found]
 
     @cached_property
     def _remote(self) -> Endpoint | None:
@@ -109,3 +118,7 @@ class Speaker:
         except (OSError, ValueError) as error:
             raise ElicitationError(f"{self.source} cannot be loaded: {error}") from None
         return found
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -1,5 +1,6 @@
 """Train a Bradley-Terry reward model: one output on an encoder, so that sigmoid(r(chosen) - r(rejected)) is likely."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ SIDES = ("chosen", "rejected")
 
 @dataclass(frozen=True)
 class Settings:
-    """How a reward model is trained; `trained_layers` are counted from the output, None trains all of them."""
+    """How a reward model is trained; `trained_layers` are counted from the output (`freeze_below`), None trains all."""
 
     epochs: float = 1.0
     batch: int = 16
@@ -98,7 +99,10 @@ def load(base: str, revision: str | None, settings: Settings) -> RewardModel:
 
 
 def freeze_below(model: PreTrainedModel, layers: int | None) -> None:
-    """Leave the embeddings and all but the last `layers` layers as they are; what is above them trains.
+    """Leave the words' embeddings and all but the last `layers` layers as they are.
+
+    All else trains: the last layers and what is above them, and what an encoder adds to the words' embeddings below
+    them, for positions and token types, with its norm.
 
     Raises:
         PreferenceError: the model's layers cannot be told apart by transformers' usual names.
@@ -126,6 +130,7 @@ def trained(
             warmup_steps=0.1,  # a share of the steps
             lr_scheduler_type="linear",
             logging_steps=0.05,
+            logging_nan_inf_filter=False,  # else a loss that is not finite is told as one of 0
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
@@ -147,13 +152,22 @@ def trained(
 
 @torch.inference_mode()
 def margins(reward: RewardModel, rows: Sequence[Row], batch: int = 32) -> list[float]:
-    """Return r(chosen) - r(rejected) of each row; a positive one is a preference that the model shares."""
+    """Return r(chosen) - r(rejected) of each row; a positive one is a preference that the model shares.
+
+    Raises:
+        PreferenceError: one is not finite: it is no preference, either way.
+    """
     reward.model.eval()  # type: ignore[no-untyped-call]  # transformers'
     found: list[float] = []
     for start in range(0, len(rows), batch):
         part = rows[start : start + batch]
         chosen, rejected = (reward.model(**reward.inputs(part, side)).logits[:, 0] for side in SIDES)
         found += (chosen - rejected).tolist()
+    if wrong := sum(not math.isfinite(one) for one in found):
+        raise PreferenceError(
+            f"the model's rewards are not finite in {wrong} of {len(found)} pairs: its training diverged, or its base "
+            "holds such weights; a lower --learning-rate may do"
+        )
     return found
 
 

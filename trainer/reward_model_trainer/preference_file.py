@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from long_work.chat_turns import are_turns
 from long_work.command_error import CommandError
 from long_work.json_file import Row, placed_rows
 
@@ -30,7 +31,4 @@ def _preference(row: Row, place: str) -> Row:
 
 def _is_prompt(prompt: Any) -> bool:
     """Return whether it is a text or a chat, and not an empty one."""
-    if not isinstance(prompt, list) or not prompt:
-        return isinstance(prompt, str) and bool(prompt)
-    turns = [isinstance(turn, dict) and turn.get("role") and isinstance(turn.get("content"), str) for turn in prompt]
-    return all(turns)
+    return (isinstance(prompt, str) and bool(prompt)) or are_turns(prompt)

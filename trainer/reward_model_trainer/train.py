@@ -64,7 +64,11 @@ def _train(train: argparse.ArgumentParser) -> None:
     train.add_argument("--learning-rate", type=above_zero, default=2e-4)
     train.add_argument("--max-tokens", type=positive, default=128, help="longest prompt and reply (default 128)")
     train.add_argument(
-        "--trained-layers", type=natural, help="train the head and the last N layers only (default: all)"
+        "--trained-layers",
+        type=natural,
+        metavar="N",
+        help="leave the words' embeddings and all layers but the last N as they are; what an encoder adds to these "
+        "embeddings, for positions and token types, trains like the head does (default: all is trained)",
     )
     train.add_argument("--validation-share", type=share, default=0.15, help="of the questions held out (default 0.15)")
     train.add_argument("--seed", type=int, default=0)
@@ -93,7 +97,7 @@ def write_model(options: argparse.Namespace) -> int:
     """Train a reward model and write its directory.
 
     Raises:
-        CommandError: the preferences, the base or the directory cannot be used.
+        CommandError: the preferences, the base or the directory cannot be used, or the training diverged.
     """
     rows = preference_file.read(options.preferences)
     with written_whole.folder(options.out) as folder:
@@ -103,7 +107,7 @@ def write_model(options: argparse.Namespace) -> int:
 
 
 def _trained(rows: list[json_file.Row], options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Train on the rows and save into the folder; return the card that is saved with it."""
+    """Train on the rows and save into the folder; return the card that is saved with it. Raises as `write_model`."""
     quiet.before_imports()
     from long_work.step_lines import StepLines  # transformers and torch, only once the file is known to be one
     from reward_model_trainer import bradley_terry

@@ -5,6 +5,7 @@ transformers directory with tokenizer and chat template, and small_model.json, w
 """
 
 import argparse
+import math
 import shutil
 import sys
 from dataclasses import asdict, fields
@@ -13,6 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from long_work import content_digest, exit_status, json_file, quiet, written_whole
+from long_work.command_error import CommandError
 from long_work.real_number import above_zero
 from long_work.whole_number import natural, positive
 from small_model import corpus
@@ -32,13 +34,20 @@ def run(options: argparse.Namespace) -> int:
     """Train a model and write its directory.
 
     Raises:
-        CommandError: the corpus, the phrases, the shape or the directory cannot be used.
+        CommandError: the corpus, the phrases, the shape or the directory cannot be used, or the training diverged.
     """
     shape = Shape(**{one.name: getattr(options, one.name) for one in fields(Shape)})
     examples = corpus.read(options.corpus)
     phrases = corpus.read_phrases(options.phrases) if options.phrases else []
-    made_of = {"corpus": options.corpus.name, "sha256": content_digest.of(options.corpus), **asdict(shape)}
-    scratch = _scratch(options.out, repr([made_of, phrases, options.vocabulary]))
+    made_of = {
+        "corpus": options.corpus.name,
+        "sha256": content_digest.of(options.corpus),
+        "phrases": options.phrases.name if options.phrases else None,
+        "phrases_sha256": content_digest.of(options.phrases) if options.phrases else None,
+        "vocabulary": options.vocabulary,
+        **asdict(shape),
+    }
+    scratch = _scratch(options.out, repr(made_of))
     written_whole.must_be_free(options.out)
     quiet.before_imports()
     from long_work.step_lines import StepLines  # transformers and torch, only once the corpus is known to be one
@@ -50,6 +59,12 @@ def run(options: argparse.Namespace) -> int:
     model = training.new_model(shape, words)
     print(f"small model: {model.num_parameters():,} weights, {len(rows):,} rows", file=sys.stderr, flush=True)
     facts = training.trained(model, words, rows, shape, scratch, [StepLines("small model")])
+    if not math.isfinite(facts["held_out_loss"]):
+        shutil.rmtree(scratch, ignore_errors=True)  # else the same command would go on from its last epoch
+        raise CommandError(
+            f"the training diverged: its held-out loss is {facts['held_out_loss']}; --learning-rate is "
+            f"{shape.learning_rate:g}, a lower one may do"
+        )
     with written_whole.folder(options.out) as folder:
         training.save(model, words, folder)
         json_file.write(folder / CARD, {**made_of, **facts})

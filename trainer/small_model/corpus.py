@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from long_work import json_file
+from long_work.chat_turns import are_turns
 from long_work.command_error import CommandError
 
 Turns = list[dict[str, str]]
@@ -56,10 +57,6 @@ def _example(row: json_file.Row, where: str) -> Example:
 def _turns(prompt: Any, where: str) -> Turns:
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
-    if isinstance(prompt, list) and prompt and all(_is_turn(turn) for turn in prompt):
+    if are_turns(prompt):
         return prompt
     raise CorpusError(f"{where}: the prompt is a text, or a list of chat messages with role and content")
-
-
-def _is_turn(turn: Any) -> bool:
-    return isinstance(turn, dict) and all(isinstance(turn.get(key), str) for key in ("role", "content"))

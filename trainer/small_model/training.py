@@ -78,7 +78,9 @@ def trained(
     scratch: Path,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> dict[str, Any]:
-    """Train the model in place; return what it was trained on and its loss on held-out rows, in nats per token.
+    """Train the model in place; return its size, what it was trained on and its loss on held-out rows.
+
+    The loss is in nats per token, and not finite where the training diverged.
 
     Every epoch leaves a checkpoint in `scratch`, after which a training that was stopped goes on, to the same weights.
     """
@@ -98,6 +100,7 @@ def trained(
         "rows": len(corpus) - held_out,
         "held_out_rows": held_out,
         "held_out_loss": round(float(loss), 4),
+        "tokens": len(tokenizer),
         "weights": model.num_parameters(),
     }
 
@@ -114,6 +117,7 @@ def _arguments(shape: Shape, scratch: Path) -> TrainingArguments:
         weight_decay=0.01,
         train_sampling_strategy="group_by_length",  # rows of a batch are of like length: little padding
         logging_steps=max(1, shape.steps // 20),
+        logging_nan_inf_filter=False,  # else a loss that is not finite is told as one of 0
         save_strategy="epoch",  # at its end the order of the next epoch's rows is not yet drawn
         save_total_limit=2,
         report_to="none",

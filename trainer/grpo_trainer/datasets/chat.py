@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from long_work import json_file
+from long_work.chat_turns import are_turns
 
 Row = dict[str, Any]
 ULTRACHAT = "HuggingFaceH4/ultrachat_200k"
@@ -56,7 +57,7 @@ def prompt_of(row: Row, where: str) -> list[Row]:
     """
     prompt = row.get("prompt")
     messages = row.get("messages") if not isinstance(prompt, list) else prompt
-    if isinstance(messages, list) and messages and all(is_turn(turn) for turn in messages):
+    if are_turns(messages):
         ends = [place for place, turn in enumerate(messages) if turn["role"] == "assistant"]
         turns = messages[: ends[0]] if ends else messages
         if turns and turns[-1]["role"] == "user":
@@ -76,7 +77,3 @@ def _of_hub(name: str, split: str) -> list[list[Row]]:
     return [
         prompt_of(dict(row), f"{name}, row {number},") for number, row in enumerate(load_dataset(name, split=split))
     ]
-
-
-def is_turn(turn: Any) -> bool:
-    return isinstance(turn, dict) and all(isinstance(turn.get(key), str) for key in ("role", "content"))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from grpo_trainer.datasets.chat import is_turn
+from long_work.chat_turns import are_turns
 
 Row = dict[str, Any]
 CONTEXT = {"persona": str, "transcript": list, "pair_seed": int}
@@ -69,7 +69,7 @@ def _row(line: str, where: str) -> Row:
 
 
 def _is_prompt(prompt: object) -> bool:
-    return bool(prompt) and (isinstance(prompt, str) or (isinstance(prompt, list) and all(map(is_turn, prompt))))
+    return (isinstance(prompt, str) and bool(prompt)) or are_turns(prompt)
 
 
 def _without_split(row: Row) -> Row:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from grpo_trainer.datasets.chat import is_turn
+from long_work.chat_turns import are_turns
 
 Row = dict[str, Any]
 
@@ -53,6 +53,6 @@ def _row(line: str, where: str, use_reference: bool) -> Row:
     except (ValueError, KeyError, TypeError):
         raise ValueError(f'{where} is no {{"conversation": …, "reply": …}}') from None
     prompt = [{"role": "user", "content": conversation}] if isinstance(conversation, str) else conversation
-    if not conversation or not isinstance(prompt, list) or not all(is_turn(turn) for turn in prompt):
+    if not conversation or not are_turns(prompt):
         raise ValueError(f'{where}: conversation is text, or a list of {{"role": …, "content": text}}')
     return {"prompt": prompt, "reference": found.get("reference") if use_reference else None}
