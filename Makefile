@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-inp
 
 # in this order: what takes seconds first
 BENCHMARKS := import_time queue_overhead diversity kills scale overload logprob_preference judge_throughput critic_throughput demo_seeds \
-  bonus_gradient elicitation sql_cot critic imputation polychromic
+  bonus_gradient elicitation sql_cot critic recommender imputation polychromic
 
 SYSTEMS := sql-cot polychromic chat-quality elicitation recommender
 

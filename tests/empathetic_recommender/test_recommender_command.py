@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from tests.loopback_http import Asked, Told, served
 
-from empathetic_recommender import made_of, simulate
+from empathetic_recommender import critic_scores, made_of
 from empathetic_recommender.film_dialogues.dialogues import rows
 from empathetic_recommender.recommender_command import main, parser
+from empathetic_recommender.recommender_error import RecommenderError
 from long_work import claim, json_file
 
 TITLES = {"Alien": 0.5, "Moon": 0.2}
@@ -57,26 +58,35 @@ def test_answers_of_other_weights_or_settings_are_not_taken_for_this_model_s(
     assert 'was made otherwise: model was "sha256:' in capsys.readouterr().err
 
 
+def scored(asked: Asked, version: str, **score: Any) -> Told:
+    scores = [score] * len(json.loads(asked.body)["items"])
+    return Told(200, json.dumps({"rewards": [{"reward": "critic", "version": version, "scores": scores}]}))
+
+
+@pytest.mark.parametrize("answered", ["evaluate"], indirect=True)
 @pytest.mark.parametrize(("more", "status"), [([], 3), (["--may-fail", "0.4"], 3), (["--may-fail", "1"], 0)])
-def test_an_evaluation_without_scores_is_no_success(
-    answered: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, more: list[str], status: int
-) -> None:
+def test_an_evaluation_without_scores_is_no_success(answered: tuple[str, Path], more: list[str], status: int) -> None:
     name, folder = answered
+    with served(lambda asked: scored(asked, "1", value=None, status="model_error", error="broken")) as url:
+        assert main(command(name, folder, "--reward-url", url, *more)) == status
 
-    def answer(asked: Asked) -> Told:
-        failed = {"value": None, "status": "model_error", "error": "broken"}
-        scores = [failed] * len(json.loads(asked.body)["items"])
-        return Told(200, json.dumps({"rewards": [{"reward": "critic", "version": "1", "scores": scores}]}))
 
-    if name == "evaluate":
-        with served(answer) as url:
-            assert main(command(name, folder, "--reward-url", url, *more)) == status
-        return
-    spoilt = [row | {"end": "user_unreadable"} for row in json_file.read_rows(folder / "simulated.jsonl")]
-    json_file.write_rows(folder / "simulated.jsonl", spoilt)
-    assert main(command(name, folder, *more)) == 2  # they are tried again, and this model cannot be loaded
-    monkeypatch.setattr(simulate, "_simulate", lambda *_: None)  # a user that nobody can read this time either
-    assert main(command(name, folder, *more)) == status
+@pytest.mark.parametrize("answered", ["evaluate"], indirect=True)
+def test_an_evaluation_says_which_critic_scored(answered: tuple[str, Path]) -> None:
+    name, folder = answered
+    with served(lambda asked: scored(asked, "critic.1.abc", value=0.5)) as url:
+        assert main(command(name, folder, "--reward-url", url)) == 0
+    by = {"reward": "critic", "version": "critic.1.abc"}
+    assert json.loads((folder / "metrics.json").read_text())["scored_by"] == by
+
+
+def test_scores_of_two_versions_of_a_critic_are_refused() -> None:
+    replies = [{"conversation": [{"role": "user", "content": "Hi."}], "reply": str(one)} for one in range(40)]
+    with (
+        served(lambda asked: scored(asked, f"of {len(json.loads(asked.body)['items'])}", value=0.5)) as url,
+        pytest.raises(RecommenderError, match="by 'critic' of version of 32, later ones by of 8"),
+    ):
+        critic_scores.of(replies, url, "critic")
 
 
 def test_a_hub_id_without_its_commit_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,10 +125,11 @@ def test_what_is_undefined_is_null_with_a_reason(tmp_path: Path, capsys: pytest.
     assert {"recall@1", "AUC.global", "bleu_3.single", "dist_2.ratio", "critic"} <= undefined
 
 
-def arm(folder: Path, value: float) -> str:
+def arm(folder: Path, value: float, version: str = "1") -> str:
     row = SCORED | {"conversation": [{"role": "user", "content": "Hi."}], "critic": {"value": value, "components": {}}}
     json_file.write_rows(folder / "scored.jsonl", [row | {"id": str(number)} for number in range(4)])
-    json_file.write(folder / "metrics.json", {"metrics": {"critic": value}})
+    by = {"reward": "critic", "version": version}
+    json_file.write(folder / "metrics.json", {"metrics": {"critic": value}, "scored_by": by})
     return str(folder)
 
 
@@ -128,6 +139,18 @@ def test_a_report_of_a_run_whose_name_looks_like_a_formula_is_drawn(tmp_path: Pa
     arms = ["--before", arm(tmp_path / "before", 0.2), "--after", arm(tmp_path / "after", 0.4)]
     assert main(["report", *arms, "--training", str(run), "--out", str(tmp_path / "out")]) == 0
     assert "data:image/png" in (tmp_path / "out/report.html").read_text()
+
+
+def test_a_report_of_arms_that_two_critics_scored_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = ["--before", arm(tmp_path / "before", 0.2), "--after", arm(tmp_path / "after", 0.4, version="2")]
+    assert main(["report", *arms, "--out", str(tmp_path / "out")]) == 2
+    said = (
+        f"{tmp_path}/before was scored by a critic of version 1, {tmp_path}/after by 2: their values cannot be compared"
+    )
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("missing", ["before/metrics.json", "after/scored.jsonl", "run/metrics.jsonl"])

@@ -1,12 +1,57 @@
+from pathlib import Path
 from typing import Any
 
 from statsmodels.stats.proportion import proportion_confint
 
+from empathetic_recommender.film_dialogues import dialogues
 from empathetic_recommender.film_dialogues.seeker import Seeker
+from empathetic_recommender.recommender_command import main
 from empathetic_recommender.report import headlines, page
 from empathetic_recommender.simulate import accepted_fitting, openings, outcome
 from empathetic_recommender.user_model import Exchange, RuleUser
 from empathetic_recommender.user_prompt import UserUnreadable
+from long_work import json_file
+
+
+def simulation(policy: Path, folder: Path, user: str, *more: str) -> list[str]:
+    """The command that lets a policy talk about three films; it writes eight letters a turn."""
+    json_file.write_rows(folder / "dialogues.jsonl", dialogues.rows(3, seed=0))
+    told = ["--model", str(policy), "--dialogues", str(folder / "dialogues.jsonl"), "--out", str(folder)]
+    return ["simulate", *told, "--max-tokens", "8", "--user", user, *more]
+
+
+def test_seekers_leave_a_policy_that_names_no_film_and_are_not_asked_twice(tiny_chatter: Path, tmp_path: Path) -> None:
+    command = simulation(tiny_chatter, tmp_path, "rule")
+    assert main(command) == 0
+    ended = json_file.read_rows(tmp_path / "simulated.jsonl")
+    before = (tmp_path / "simulated.jsonl").read_bytes()
+    assert main(command) == 0
+
+    assert [row["end"] for row in ended] == ["leave"] * 3
+    assert [row["turns"] for row in ended] == [3 if row["seeker"]["patient"] else 2 for row in ended]
+    for row in ended:
+        assert [turn["role"] for turn in row["messages"]] == ["user", *["assistant", "user"] * row["turns"]]
+        assert row["messages"][-1]["content"].startswith("Never mind")
+    assert (tmp_path / "simulated.jsonl").read_bytes() == before
+    assert json_file.read(tmp_path / "simulation.json")["success_rate"]["value"] == 0
+
+
+def test_a_dialogue_ends_at_the_limit_of_its_turns(tiny_chatter: Path, tmp_path: Path) -> None:
+    assert main(simulation(tiny_chatter, tmp_path, "rule", "--max-turns", "1")) == 0
+    ended = json_file.read_rows(tmp_path / "simulated.jsonl")
+    assert [(row["end"], row["turns"]) for row in ended] == [("turn_limit", 1)] * 3
+
+
+def test_dialogues_with_a_user_that_nobody_can_read_are_no_success_and_are_tried_again(
+    tiny_chatter: Path, tmp_path: Path
+) -> None:
+    command = simulation(tiny_chatter, tmp_path, str(tiny_chatter))  # a user that writes letters at random
+    assert main(command) == 3
+    assert main([*command, "--may-fail", "1"]) == 0
+    ends = [row["end"] for row in json_file.read_rows(tmp_path / "simulated.jsonl")]
+
+    assert ends == ["user_unreadable"] * 6
+    assert json_file.read(tmp_path / "simulation.json")["success_rate"] is None
 
 
 def rows(**ends: int) -> list[dict[str, Any]]:

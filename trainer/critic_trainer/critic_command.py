@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from long_work import exit_status, quiet
-from long_work.real_number import finite, share_above_zero
+from long_work.real_number import finite, share, share_above_zero
 
 RUNS: dict[str, str] = {
     "label": "critic_trainer.labeling.label",
@@ -17,7 +17,7 @@ RUNS: dict[str, str] = {
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; return its exit status: 2 when it cannot be done as asked, 3 when some of it failed."""
+    """Run the command; return its exit status: 2 when it cannot be done as asked, 3 when too much of it failed."""
     options = parser().parse_args(argv)
     quiet.before_imports()
 
@@ -70,6 +70,14 @@ def _label(label: argparse.ArgumentParser) -> None:
         type=share_above_zero,
         default=0.3,
         help="labels so far apart are listed as disagreements (default 0.3)",
+    )
+    label.add_argument(
+        "--may-fail",
+        type=share,
+        default=0.05,
+        metavar="SHARE",
+        help="of replies that a labeler has no labels for; more of them, and the exit status is 3: the same command "
+        "tries them again (default 0.05)",
     )
 
 

@@ -2,12 +2,11 @@
 
 import argparse
 import math
-import os
 from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from empathetic_recommender import made_of, scored_reply
+from empathetic_recommender import critic_scores, made_of, scored_reply
 from empathetic_recommender.film_dialogues import films, held_out
 from empathetic_recommender.film_dialogues.seeker import Seeker
 from empathetic_recommender.language_model import LanguageModel
@@ -17,8 +16,6 @@ from empathetic_recommender.metrics.distinct import dist_n
 from empathetic_recommender.metrics.ranking import NOTHING_RELEVANT, Ranked, ranked, ranking_metrics
 from empathetic_recommender.recommender_error import RecommenderError
 from empathetic_recommender.scored_reply import ScoredReply
-from guerdon.client import Refused, RewardClient, ServerError, Unreachable
-from guerdon.messages import Item, ScoreRequest
 from long_work import claim, json_file
 from long_work.exit_status import INCOMPLETE
 from long_work.journal import Journal
@@ -28,7 +25,6 @@ from long_work.progress import Progress
 LEAD = " I recommend "
 """What the policy is given before a title, to see how likely it finds it."""
 CHUNK = 32
-DEADLINE_S = 120.0
 UNDEFINED = {
     "RT@": "no row has a liked item",
     "recall@": NOTHING_RELEVANT,
@@ -40,7 +36,6 @@ UNDEFINED = {
     "critic": "no reply was scored",
 }
 """Why a metric may have no value, by how its name begins."""
-TOKEN = "GUERDON_REWARD_TOKEN"  # noqa: S105 - the name of a variable
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,43 +54,18 @@ def run(options: argparse.Namespace) -> int:
             LanguageModel(options.model, options.hub_revision, options.seed), wanted, len(dialogues), options, journal
         )
     rows = [journal[row["id"]] for row in dialogues]
+    scored_by = None
     if options.reward_url:
-        rows = scored(rows, options.reward_url, options.reward)
+        scores, version = critic_scores.of(rows, options.reward_url, options.reward)
+        rows = [row | {"critic": score} for row, score in zip(rows, scores, strict=True)]
+        scored_by = {"reward": options.reward, "version": version}
     json_file.write_rows(options.out / "scored.jsonl", rows)
     result = metrics([scored_reply.checked(row, f"reply {row['id']}") for row in rows])
-    result |= {"model": options.model, "dialogues": options.dialogues.name, "made_of": made}
+    result |= {"model": options.model, "dialogues": options.dialogues.name, "made_of": made, "scored_by": scored_by}
     json_file.write(options.out / "metrics.json", result)
     for name, value in result["metrics"].items():
         print(f"{name:<28} {'–' if value is None else f'{value:.4f}'}")
     return INCOMPLETE if result["unscored"] > options.may_fail * len(rows) else 0
-
-
-def scored(rows: Sequence[Row], url: str, reward: str) -> list[Row]:
-    """Return the rows with what the served reward says of each reply; a failure has a status and no value.
-
-    Raises:
-        RecommenderError: the server refuses, or is gone.
-    """
-    try:
-        return _scored(rows, url, reward)
-    except (Refused, Unreachable, ServerError) as error:
-        raise RecommenderError(f"the reward server at {url}: {error}") from None
-
-
-def _scored(rows: Sequence[Row], url: str, reward: str) -> list[Row]:
-    found = []
-    with RewardClient(url, os.environ.get(TOKEN) or None) as client:
-        for start in range(0, len(rows), CHUNK):
-            some = rows[start : start + CHUNK]
-            items = [
-                Item.model_validate(
-                    {"prompt": row["conversation"], "completion": [{"role": "assistant", "content": row["reply"]}]}
-                )
-                for row in some
-            ]
-            answer = client.score(ScoreRequest(rewards=[reward], items=items, deadline_s=DEADLINE_S))
-            found += [one.model_dump(include={"value", "status", "components"}) for one in answer.rewards[0].scores]
-    return [row | {"critic": score} for row, score in zip(rows, found, strict=True)]
 
 
 def metrics(rows: Sequence[ScoredReply]) -> dict[str, Any]:

@@ -22,9 +22,10 @@ def run(options: argparse.Namespace) -> int:
     """Write report.html and report.json; return 0.
 
     Raises:
-        CommandError: a directory lacks what `evaluate` writes.
+        CommandError: a directory lacks what `evaluate` writes, or not all were scored by one critic.
     """
     before, after = arm.read(options.before), [arm.read(folder) for folder in options.after]
+    arm.hold_critic({options.before: before} | dict(zip(options.after, after, strict=True)))
     report = {
         "metrics": _compared(before["metrics"]["metrics"], [one["metrics"]["metrics"] for one in after]),
         "critic_change": [_change(before["rows"], one["rows"]) for one in after],
@@ -136,7 +137,8 @@ def _value(row: Row) -> float | None:
 
 def _facts(folder: Path, found: Mapping[str, Any]) -> dict[str, Any]:
     digest = content_digest.of(folder / "scored.jsonl")
-    kept = {name: found["metrics"].get(name) for name in ("model", "dialogues", "replies", "unscored", "made_of")}
+    names = ("model", "dialogues", "replies", "unscored", "scored_by", "made_of")
+    kept = {name: found["metrics"].get(name) for name in names}
     simulation = found["simulation"] or {}
     simulated = {"user": simulation.get("user"), "simulation_made_of": simulation.get("made_of")}
     return kept | {"replies_sha256": digest} | simulated

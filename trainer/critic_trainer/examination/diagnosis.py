@@ -42,7 +42,7 @@ def diagnosis(found: HeadStatistics, ceiling: Ceiling) -> Diagnosis:
         text = f"{found.n} labelled replies; from {FEW} on the figures begin to mean something."
         return Diagnosis("too few rows", text)
     if found.r2 is None:
-        why = (found.reasons or {}).get("r2", "")
+        why = f"R² is undefined: {found.reasons['r2']}"
         return Diagnosis("labels without variance", f"{why}; there is nothing to learn: give labels that differ.")
     share = found.r2 / ceiling.r2 if ceiling.r2 else None
     return (

@@ -1,6 +1,6 @@
 """How one head's predictions compare with its labels; what is undefined is null with a reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,13 @@ from critic_trainer.reply import EQUAL
 Values = NDArray[np.float64]
 
 RESAMPLES = 1000
-NO_VARIANCE = "R² is undefined: all labels equal"
+NO_VARIANCE = "all labels equal"
 CONSTANT = "all predictions equal"
 NONE = "no reply has both a label and a prediction"
+ALIKE = "in every resample all labels are equal"
+OF_VARIED_PREDICTIONS = ("pearson", "spearman", "slope", "offset")
+OF_VARIED_LABELS = ("r2", "r2_interval", *OF_VARIED_PREDICTIONS)
+"""Figures that labels which are all equal leave undefined."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class HeadStatistics:
         slope, offset: of the line label = offset + slope·prediction: 1 and 0 where the scale is right.
         bias: mean prediction − mean label.
         spread: standard deviation of the predictions; `label_spread` that of the labels.
-        reasons: why a figure is null, by its name.
+        reasons: why a figure is null, by its name; each one that is null has one.
     """
 
     n: int
@@ -41,7 +45,7 @@ class HeadStatistics:
     offset: float | None = None
     spread: float | None = None
     label_spread: float | None = None
-    reasons: dict[str, str] | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 def statistics(labels: Values, predictions: Values, seed: int = 0) -> HeadStatistics:
@@ -54,24 +58,25 @@ def statistics(labels: Values, predictions: Values, seed: int = 0) -> HeadStatis
         if wrong := int((~np.isfinite(values)).sum()):
             raise CriticError(f"{wrong} of {len(values)} {name}s are no finite numbers; no figure can be trusted")
     if not len(labels):
-        return HeadStatistics(0, reasons={"r2": NONE, "mae": NONE})
+        figures = [one.name for one in fields(HeadStatistics) if one.default is None]
+        return HeadStatistics(0, reasons=dict.fromkeys(figures, NONE))
     found: dict[str, Any] = {
         "mae": float(np.abs(labels - predictions).mean()),
         "bias": float(predictions.mean() - labels.mean()),
         "spread": float(predictions.std()),
         "label_spread": float(labels.std()),
     }
-    reasons: dict[str, str] = {}
     if np.ptp(labels) <= EQUAL:
         why = f"{NO_VARIANCE} ({labels[0]:.2f} on {len(labels)} replies)"
-        return HeadStatistics(len(labels), **found, reasons=dict.fromkeys(("r2", "pearson", "spearman"), why))
-    found["r2"] = r2(labels, predictions)
-    found["r2_interval"] = _interval(labels, predictions, seed)
+        return HeadStatistics(len(labels), **found, reasons=dict.fromkeys(OF_VARIED_LABELS, why))
+    interval = _interval(labels, predictions, seed)
+    found |= {"r2": r2(labels, predictions), "r2_interval": interval}
+    reasons = {} if interval else {"r2_interval": ALIKE}
     if np.ptp(predictions) <= EQUAL:
-        reasons = dict.fromkeys(("pearson", "spearman", "slope"), CONSTANT)
+        reasons |= dict.fromkeys(OF_VARIED_PREDICTIONS, CONSTANT)
     else:
         found |= _related(labels, predictions)
-    return HeadStatistics(len(labels), **found, reasons=reasons or None)
+    return HeadStatistics(len(labels), **found, reasons=reasons)
 
 
 def r2(labels: Values, predictions: Values) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from critic_trainer.critic_error import CriticError
 from critic_trainer.labeling.attributes import ATTRIBUTES
 from critic_trainer.reply import Reply
-from guerdon.client import Refused, ServerError, Unreachable
+from guerdon.client import ServerError
 from guerdon.judge_client import JudgeClient
 from guerdon.judge_messages import Criterion, Grade, GradedAnswer, GradeRequest, JudgeInfo
 
@@ -40,13 +40,13 @@ class JudgeLabeler:
         )
         try:
             return [_record(grade) for grade in self._client.grade(request).grades]
-        except (Refused, Unreachable, ServerError) as error:
+        except ServerError as error:
             raise CriticError(f"the judge server: {error}") from None
 
     def _found(self, url: str, name: str | None) -> JudgeInfo:
         try:
             judges = self._client.judges()
-        except (Refused, Unreachable, ServerError) as error:
+        except ServerError as error:
             raise CriticError(f"no judge server at {url}: {error}; start one, and name it with --judge-url") from None
         info = next((one for one in judges if (one.name == name if name else one.default)), None)
         if info is None:

@@ -23,7 +23,7 @@ from long_work.progress import Progress
 
 
 def run(options: argparse.Namespace) -> int:
-    """Label; return the exit status.
+    """Label; return the exit status: INCOMPLETE where a labeler failed on more replies than --may-fail.
 
     Raises:
         CommandError: the file, a labeler or the options are not as they should be.
@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
     }
     json_file.write(options.out / "agreement.json", summary)
     show(summary, options.out)
-    return exit_status.INCOMPLETE if failures else 0
+    failed = sum(any(record["status"] != "ok" for record in of_reply) for of_reply in zip(*records, strict=True))
+    return exit_status.INCOMPLETE if failed > options.may_fail * len(replies) else 0
 
 
 def read(path: Path) -> list[Reply]:

@@ -2,7 +2,7 @@
 
 What it writes is read as one JSON object with a number from 0 to 10 for every attribute; anything else is a failure,
 never a label. Loading in 4 bits needs bitsandbytes and a GPU and was not tried here; nor was any instruct model, for
-want of a hub: what was tried is a small model made in a test.
+want of a hub: what was tried is a small model of random weights, made in a test, whose words are all failures.
 """
 
 import json
@@ -56,7 +56,12 @@ class LocalLabeler:
     def label(self, replies: Sequence[Reply]) -> list[dict[str, Any]]:
         import torch
 
-        batch = self._tokenizer([self._asked(reply) for reply in replies], return_tensors="pt", padding=True)
+        batch = self._tokenizer(
+            [self._asked(reply) for reply in replies],
+            return_tensors="pt",
+            padding=True,
+            add_special_tokens=self._tokenizer.chat_template is None,  # a chat template writes its own
+        )
         batch = {name: batch[name].to(self._model.device) for name in ("input_ids", "attention_mask")}
         with torch.inference_mode():
             found = self._model.generate(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from critic_trainer.critic_error import CriticError
 from critic_trainer.learning.critic_file import Training
 from critic_trainer.learning.label_matrix import masked_loss
 from critic_trainer.learning.trained_encoder import TrainedEncoder
@@ -59,20 +60,33 @@ class Epochs:
         self._best: dict[str, Any] = self._weights()
 
     def run(self, inputs: Inputs, train: Sequence[int], held: Sequence[int]) -> Course:
-        """Train in place; what is left is the best epoch's weights."""
+        """Train in place; what is left is the best epoch's weights.
+
+        Raises:
+            CriticError: the loss on the held replies is no finite number.
+        """
         steps = math.ceil(len(train) / self.settings.batch)
         schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, _rate(steps * self.settings.epochs))
         self._resume(schedule)
         with Progress("critic", steps * self.settings.epochs, len(self.course.train_loss) * steps) as progress:
             while not self.course.over(self.settings):
                 self.course.train_loss.append(self._epoch(inputs, train, schedule, progress))
-                self.course.validation_loss.append(self.loss(inputs, held))
+                self.course.validation_loss.append(self._validation_loss(inputs, held))
                 if self.course.best == len(self.course.validation_loss):
                     self._best = self._weights()
                 self._save(schedule)
                 self._say()
         self._put(self._best)
         return self.course
+
+    def _validation_loss(self, inputs: Inputs, held: Sequence[int]) -> float:
+        found = self.loss(inputs, held)
+        if not math.isfinite(found):  # NaN is neither above nor below another loss: no epoch would be the best
+            raise CriticError(
+                f"epoch {len(self.course.train_loss)}: the validation loss is {found}; the training diverges, which "
+                "a lower [training] head_learning_rate or learning_rate prevents"
+            )
+        return found
 
     def loss(self, inputs: Inputs, places: Sequence[int]) -> float:
         """Return the mean squared error on some replies."""

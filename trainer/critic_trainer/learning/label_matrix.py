@@ -37,6 +37,26 @@ def masked_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return errors.square().sum() / there.sum().clamp(min=1)
 
 
+def hold_labels(labels: torch.Tensor, heads: Sequence[Head], sides: tuple[Sequence[int], Sequence[int]]) -> None:
+    """Make sure that each side of a split has labels of every head: the loss over none would be 0, and look perfect.
+
+    Args:
+        labels: as `matrix` returns them.
+        sides: places of the training and of the validation replies.
+
+    Raises:
+        CriticError: one has none of a head.
+    """
+    for side, places in zip(("training", "validation"), sides, strict=True):
+        there = (~torch.isnan(labels[list(places)])).any(0).tolist()
+        without = [head.name for head, has in zip(heads, there, strict=True) if not has]
+        if without:
+            raise CriticError(
+                f"none of the {len(places)} {side} replies has a label for the head {without[0]!r}: give more labels "
+                "of it, choose another [training] seed or validation_share, or leave the head out of [[heads]]"
+            )
+
+
 def split(replies: Sequence[Reply], share: float, seed: int) -> tuple[list[int], list[int]]:
     """Return the places of (training, validation) replies; all replies of a dialogue are on one side.
 

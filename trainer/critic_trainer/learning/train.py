@@ -13,7 +13,7 @@ from critic_trainer.critic_error import CriticError
 from critic_trainer.learning import critic_file
 from critic_trainer.learning.critic_file import CriticFile
 from critic_trainer.learning.epochs import Course, Epochs, Inputs
-from critic_trainer.learning.label_matrix import matrix, split
+from critic_trainer.learning.label_matrix import hold_labels, matrix, split
 from critic_trainer.learning.trained_encoder import TrainedEncoder
 from critic_trainer.reply import Reply
 from long_work import content_digest, json_file, model_digest, written_whole
@@ -38,9 +38,12 @@ def run(options: argparse.Namespace) -> int:
     replies = reply.read(options.labels)[: file.training.rows]
     labels = matrix(replies, file.heads)
     train, held = split(replies, file.training.validation_share, file.training.seed)
-    scratch = _scratch(options.out, file, options.labels)
+    hold_labels(labels, file.heads, (train, held))
+    digest = content_digest.of(options.labels)
+    scratch = _scratch(options.out, file, digest)
     course = _trained(file, replies, labels, (train, held), scratch)
-    json_file.write(scratch / WHOLE / CARD, _card(file, options.labels, replies, (train, held), course))
+    its_labels = {"file": options.labels.name, "sha256": digest, "replies": len(replies)}
+    json_file.write(scratch / WHOLE / CARD, _card(file, its_labels, replies, (train, held), course))
     _put(scratch / WHOLE, options.out)
     shutil.rmtree(scratch)
     print(
@@ -91,11 +94,15 @@ def _put(whole: Path, out: Path) -> None:
         part.replace(out / part.name)
 
 
-def _scratch(out: Path, file: CriticFile, labels: Path) -> Path:
-    """Return where an unfinished training is kept; one of other settings, weights or labels begins anew."""
+def _scratch(out: Path, file: CriticFile, labels: str) -> Path:
+    """Return where an unfinished training is kept; one of other settings, weights or labels begins anew.
+
+    Args:
+        labels: digest of their file.
+    """
     folder, place = out / SCRATCH, out / SCRATCH / "setting.json"
     weights = model_digest.of(file.encoder.model, file.encoder.hub_revision)
-    setting = json.dumps([file.model_dump(mode="json"), weights, content_digest.of(labels)])
+    setting = json.dumps([file.model_dump(mode="json"), weights, labels])
     if folder.exists() and not (place.exists() and place.read_text("utf-8") == setting):
         shutil.rmtree(folder)
     written_whole.text(place, setting)
@@ -103,12 +110,16 @@ def _scratch(out: Path, file: CriticFile, labels: Path) -> Path:
 
 
 def _card(
-    file: CriticFile, labels: Path, replies: list[Reply], sides: tuple[list[int], list[int]], course: Course
+    file: CriticFile,
+    labels: dict[str, Any],
+    replies: list[Reply],
+    sides: tuple[list[int], list[int]],
+    course: Course,
 ) -> dict[str, Any]:
     train, held = sides
     return {
         "file": file.model_dump(mode="json"),
-        "labels": {"file": labels.name, "sha256": content_digest.of(labels), "replies": len(replies)},
+        "labels": labels,
         "train": len(train),
         "validation": [replies[place].dialogue for place in held],
         "train_loss": [round(loss, 6) for loss in course.train_loss],

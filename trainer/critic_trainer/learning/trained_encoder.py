@@ -84,10 +84,11 @@ class TrainedEncoder:
     def save(self, folder: Path) -> str:
         """Write the encoder with its adapter merged in; return what heads.json calls it.
 
-        A frozen encoder is not copied: it stays where it came from.
+        A frozen encoder is not copied: it stays where it came from, a directory by its absolute path.
         """
         if self.settings.train == "frozen":
-            return self.settings.model
+            directory = Path(self.settings.model).expanduser()
+            return str(directory.resolve()) if directory.is_dir() else self.settings.model
         merged = self._model.merge_and_unload()
         merged.save_pretrained(folder / "encoder")
         self._words.save_pretrained(folder / "encoder")
