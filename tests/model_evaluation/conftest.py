@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -150,8 +151,8 @@ class JudgeServer:
         return BudgetList(budgets=[spent])
 
 
-@pytest.fixture
-def judge() -> Iterator[JudgeServer]:
+@contextmanager
+def judge_server() -> Iterator[JudgeServer]:
     state = JudgeServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -192,6 +193,17 @@ def judge() -> Iterator[JudgeServer]:
         thread.join()
 
 
+@pytest.fixture(scope="session")
+def judges() -> Callable[[], AbstractContextManager[JudgeServer]]:
+    return judge_server
+
+
+@pytest.fixture
+def judge() -> Iterator[JudgeServer]:
+    with judge_server() as judge:
+        yield judge
+
+
 def outputs(path: Path, name: str, answers: dict[str, str]) -> Path:
     """Write a model's answers in AlpacaEval's form."""
     rows = [{"instruction": prompt, "output": answer, "generator": name} for prompt, answer in answers.items()]
@@ -229,7 +241,7 @@ def start() -> Callable[..., "subprocess.Popen[str]"]:
     return started
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write() -> Callable[[Path, str, dict[str, str]], Path]:
     return outputs
 

@@ -23,7 +23,7 @@ winners = st.sampled_from(["a", "b", "tie"])
 verdict_pairs = st.lists(st.tuples(winners, winners), min_size=1, max_size=40)
 grades = st.integers(0, 20).map(lambda half: half / 2)
 grade_pairs = st.lists(st.tuples(grades, grades), min_size=1, max_size=40)
-many = settings(max_examples=100, deadline=None)
+many = settings(max_examples=50, deadline=None)
 
 
 def verdicts(pairs: list[tuple[Winner, Winner]]) -> list[Label]:

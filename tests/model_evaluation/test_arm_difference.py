@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import permutation_test, ttest_1samp
 
@@ -86,6 +86,7 @@ def test_one_seed_says_that_nothing_is_known_of_another() -> None:
     assert found.over_seeds.reason == arm_difference.TOO_FEW_SEEDS
 
 
+@settings(max_examples=25)
 @given(st.floats(-5, 5), st.integers(0, 100))
 def test_the_bootstrap_interval_moves_with_the_numbers(shift: float, seed: int) -> None:
     table = RNG.normal(size=(3, 8))

@@ -88,7 +88,7 @@ def test_a_regression_without_a_solution_says_why(
         assert reason in estimate.reason
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 6), st.integers(0, 6)), min_size=10))
 def test_near_separation_gives_finite_numbers_or_a_reason(rows: list[tuple[float, int, int]]) -> None:
     found = verbosity([value for value, _, _ in rows], [(float(a), float(b)) for _, a, b in rows])

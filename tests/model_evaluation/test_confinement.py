@@ -1,13 +1,16 @@
 """Tests of untrusted code: what runs to its end is right, and nothing reaches the network or outlives its time."""
 
+import fcntl
 import socket
 from pathlib import Path
 
 import pytest
 
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.solving import isolation
+from model_evaluation.prompts import Prompt
+from model_evaluation.solving import checkers, isolation
 from model_evaluation.solving.confinement import Confinement, Limits, mark, verdict
+from model_evaluation.solving.process import Process
 from model_evaluation.solving.program import code, program, suspicion
 from model_evaluation.solving.verdict import Verdict
 
@@ -29,14 +32,26 @@ def test_code_that_passes_its_tests_is_right_and_code_that_does_not_is_wrong(pla
     assert "AssertionError" in (wrong.error or "")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "import sys\nprint('no newline', end='')\nprint('nor here', end='', file=sys.stderr)",
+        "import io, sys\nsys.stdout = io.StringIO()\nprint('read by a test')",
+        "def print(*words):\n    pass",
+    ],
+)
+def test_what_a_program_does_to_its_output_does_not_hide_that_it_came_to_its_end(place: Confinement, said: str) -> None:
+    assert ran(place, said, "assert True").right is True
+
+
 @pytest.mark.parametrize("leaving", ["import os; os._exit(0)", "raise SystemExit(0)", "print('done')\nexit()"])
 def test_leaving_early_does_not_pass_for_success(place: Confinement, leaving: str) -> None:
     assert ran(place, leaving, "assert False").right is False
 
 
 def test_success_that_is_forged_from_the_own_program_is_not_seen_but_flagged(place: Confinement) -> None:
-    mark = "print(open(__file__).read().splitlines()[-1].split(chr(39))[1], flush=True)"
-    forged = f"import os\n{mark}\nos._exit(0)"
+    mark = "print(re.findall('done-[0-9a-f]+', open(__file__).read())[-1], flush=True)"
+    forged = f"import os, re\n{mark}\nos._exit(0)"
     assert ran(place, forged, "assert False").right is True
     assert suspicion(forged) == "__file__"
     assert suspicion("Here:\n```python\nimport sys\nprint(sys.argv)\n```") == "argv"
@@ -62,19 +77,64 @@ def test_memory_is_bounded(place: Confinement) -> None:
     assert "MemoryError" in (ran(place, "x = bytearray(2 * 10**9)").error or "")
 
 
+def leaving(outlived: Path, then: str) -> str:
+    """A program whose child leaves its process group if it can, and would tell in a while that it outlived the program.
+
+    As long as the child lives, it holds the lock of the file next to `outlived`.
+    """
+    return f"""
+import fcntl, os, time
+reading, writing = os.pipe()
+if os.fork() == 0:
+    for leave in (os.setsid, lambda: os.setpgid(0, 0)):
+        try:
+            leave()
+        except PermissionError:
+            pass
+    lock = open({str(outlived.with_name("lock"))!r}, "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.write(writing, b"!")
+    time.sleep(20)
+    open({str(outlived)!r}, "w")
+    os._exit(0)
+os.read(reading, 1)
+{then}
+"""
+
+
+def outlives(outlived: Path) -> bool:
+    with outlived.with_name("lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as soon as the child is gone
+    return outlived.exists()
+
+
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_what_a_program_started_ends_with_it_even_if_it_would_leave_its_group(namespaces: bool, tmp_path: Path) -> None:
+    place = Process(Limits(seconds=10, memory_mb=512), "unused")
+    place._unshare = place._unshare if namespaces else []
+    assert ran(place, leaving(tmp_path / "outlived", "")).right is True
+    assert not outlives(tmp_path / "outlived")
+
+
 def test_what_does_not_end_is_wrong_and_what_it_started_ends_with_it(tmp_path: Path) -> None:
-    short = isolation.chosen("process", Limits(seconds=1, memory_mb=512), "unused")
-    sign = tmp_path / "alive"
-    child = f"import time; time.sleep(1.5); open({str(sign)!r}, 'w')"
-    completion = f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}])\ntime.sleep(60)"
-    assert ran(short, completion).error == "out of time"
-    ran(short, "import time; time.sleep(60)")  # a second in which the child would have written
-    assert not sign.exists()
+    short = Process(Limits(seconds=1, memory_mb=512), "unused")
+    (tmp_path / "lock").touch()
+    assert ran(short, leaving(tmp_path / "outlived", "time.sleep(60)")).error == "out of time"
+    assert not outlives(tmp_path / "outlived")
 
 
 def test_the_report_is_told_how_tests_were_confined(place: Confinement) -> None:
     assert "no sockets" in place.described
     assert "512 MB" in place.described
+
+
+def test_no_verdict_depends_on_why_the_place_was_chosen(place: Confinement) -> None:
+    again = Process(Limits(seconds=5, memory_mb=512), "no container engine answers")
+    prompts = [Prompt((("user", "two"),), "two", "assert True")]
+    asked, fallen_back = (checkers.tests(prompts, one, continues=False) for one in (place, again))
+
+    assert asked.identity == fallen_back.identity
+    assert (asked.note, fallen_back.note) == ("a process was asked for", "no container engine answers")
 
 
 def test_a_container_that_cannot_be_had_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

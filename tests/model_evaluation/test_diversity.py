@@ -22,16 +22,34 @@ from guerdon.messages import (
     Status,
     Usage,
 )
+from long_work.command_error import CommandError
 from model_evaluation.answers.completion import Completion
 from model_evaluation.answers.completions import Draws
 from model_evaluation.answers.contestant import parsed
 from model_evaluation.evaluation_error import EvaluationError
-from model_evaluation.variety import findings, run_record, set_metrics, set_table
+from model_evaluation.prompts import parsed as prompt
+from model_evaluation.variety import completion_quality, findings, run_record, set_metrics, set_table
 from model_evaluation.variety.arm import arms
 from reward_server.rewards import Item
 from reward_server.rewards.diversity import Diversity
 
 TEXTS = ["a red car on a hill", "a red car on a hill", "two dogs sleep in the trees", "a dog and a red hill"]
+
+
+VOWELS = RewardInfo(
+    name="vowels",
+    kind="vowels",
+    description="",
+    scope="item",
+    runs="inline",
+    reads=["completion"],
+    needs=[],
+    range=Range(low=0, high=1, better="lower"),
+    components={},
+    version="1",
+    settings={},
+    settings_schema={},
+)
 
 
 class RewardFace(BaseHTTPRequestHandler):
@@ -41,21 +59,7 @@ class RewardFace(BaseHTTPRequestHandler):
     fails: Status | None = None
 
     def do_GET(self) -> None:
-        info = RewardInfo(
-            name="vowels",
-            kind="vowels",
-            description="",
-            scope="item",
-            runs="inline",
-            reads=["completion"],
-            needs=[],
-            range=Range(low=0, high=1, better="lower"),
-            components={},
-            version="1",
-            settings={},
-            settings_schema={},
-        )
-        self._answer(RewardList(rewards=[info]).model_dump_json())
+        self._answer(RewardList(rewards=[VOWELS]).model_dump_json())
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -172,6 +176,52 @@ def test_runs_differ_in_their_settings_but_not_in_seed_and_place() -> None:
     assert set(run_record.differences(one, two)) == {"grpo.scale_rewards", "rewards.d.weight"}
 
 
+def test_a_run_is_known_by_its_manifest_and_its_ledger(tmp_path: Path) -> None:
+    shares = [{"signal_share": {"q": 0.5}}, {"signal_share": {"q": None}}, {}, {"signal_share": {"q": 1.0}}]
+    run = trained(tmp_path, {"config": {"grpo": {"beta": 0.1}}}, shares)
+    found = run_record.of(str(run))
+    assert found is not None
+    assert (found.fields, found.signal_share, found.steps) == ({"grpo.beta": 0.1}, {"q": 0.75}, 4)
+
+
+@pytest.mark.parametrize("manifest", [[], {}, {"config": "of another program"}])
+def test_a_manifest_of_another_program_is_of_no_run(manifest: Any, tmp_path: Path) -> None:
+    assert run_record.of(str(trained(tmp_path, manifest, []))) is None
+
+
+@pytest.mark.parametrize(("file", "said"), [("manifest.json", "is not JSON"), ("metrics.jsonl", "line 2 is not JSON")])
+def test_a_damaged_record_of_a_run_is_named_and_not_taken_for_none(file: str, said: str, tmp_path: Path) -> None:
+    run = trained(tmp_path, {"config": {}}, [{}])
+    with (tmp_path / file).open("a") as damaged:
+        damaged.write('{"torn\n')
+    with pytest.raises(CommandError, match=rf"{file}.*{said}"):
+        run_record.of(str(run))
+
+
+def test_a_hub_id_is_not_taken_for_the_run_that_the_command_is_given_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(tmp_path, {"config": {}}, [{}])
+    monkeypatch.chdir(tmp_path)
+    assert run_record.of("gpt2") is None
+    assert run_record.of("adapter") is not None
+
+
+def trained(run: Path, manifest: Any, steps: list[Any]) -> Path:
+    """Write what a run leaves; return the directory of its adapter."""
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    (run / "metrics.jsonl").write_text("".join(f"{json.dumps(step)}\n" for step in steps))
+    (run / "adapter").mkdir()
+    return run / "adapter"
+
+
+def test_a_completion_that_failed_has_no_score_for_the_reason_why_it_failed(tmp_path: Path) -> None:
+    draws = Draws(parsed("a"), [[Completion.failed("p", "overloaded", "too much to do")]], {})
+    url = "http://127.0.0.1:1"  # nothing is left to ask it
+    found = completion_quality.scored({"vowels": VOWELS}, url, [prompt("Say one", "")], [draws], tmp_path)
+    assert found["vowels"] == [[[Score.failed("overloaded", "too much to do")]]]
+
+
 def test_arms_are_compared_with_quality_and_the_same_command_asks_for_nothing_again(
     tiny_policy: Path, prompts: Path, tmp_path: Path, reward_server: tuple[str, list[int]]
 ) -> None:
@@ -229,6 +279,7 @@ def test_only_what_the_same_command_would_try_again_leaves_it_incomplete(
         (["--samples", "1"], "undefined"),
         (["--temperature", "0"], "greedy"),
         (["--baseline", "nobody"], "no such arm"),
+        (["--model", "endpoint:http://127.0.0.1:1/v1#m,key_env=NO_SUCH_KEY"], "environment variable NO_SUCH_KEY"),
         (["--reward", "vowels", "--reward-url", "http://127.0.0.1:9"], "cannot be asked"),
     ],
 )

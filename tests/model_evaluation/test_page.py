@@ -16,22 +16,24 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 HOSTILE = "</pre></script><script>document.title='taken'</script><img src=x onerror=\"console.error('ran')\">{{ 7*7 }}"
 
 
-@pytest.fixture
-def page(judge: Any, tmp_path: Path, write: Any) -> Path:
+@pytest.fixture(scope="module")
+def page(judges: Any, tmp_path_factory: pytest.TempPathFactory, write: Any) -> Path:
     """A page with everything on it: three models, ties, failures, an empty answer, hostile ones, a stand-in."""
-    judge.judges = [judge.judges[0].model_copy(update={"warning": "a stand-in for wiring"})]
-    judge.fails = lambda one: "judge_truncated" if one.prompt.endswith("7") else None
-    judge.taste = lambda a, b, first: first if len(a) % 5 == 0 else "a" if a.count("e") > b.count("e") else "b"
+    folder = tmp_path_factory.mktemp("page")
     models = {
         "<b>bold</b>": {f"question {n}": HOSTILE + "e" * n for n in range(45)},
         "long-winded": {f"question {n}": "word " * (n + 1) for n in range(45)},
         "terse": {f"question {n}": "e" * (n % 9) for n in range(45)},
     }
-    files = [write(tmp_path / f"{place}.json", name, said) for place, (name, said) in enumerate(models.items())]
+    files = [write(folder / f"{place}.json", name, said) for place, (name, said) in enumerate(models.items())]
     arguments = [word for file in files for word in ("--outputs", str(file))]
-    command = ["compare", "--judge-url", judge.url, "--num", "45", "--out", str(tmp_path / "out")]
-    assert main([*command, *arguments, "--tags", "think,score", "--show-samples", "2"]) == 3
-    return tmp_path / "out" / "report.html"
+    with judges() as judge:
+        judge.judges = [judge.judges[0].model_copy(update={"warning": "a stand-in for wiring"})]
+        judge.fails = lambda one: "judge_truncated" if one.prompt.endswith("7") else None
+        judge.taste = lambda a, b, first: first if len(a) % 5 == 0 else "a" if a.count("e") > b.count("e") else "b"
+        command = ["compare", "--judge-url", judge.url, "--num", "45", "--out", str(folder / "out")]
+        assert main([*command, *arguments, "--tags", "think,score", "--show-samples", "2"]) == 3
+    return folder / "out" / "report.html"
 
 
 def browser(page: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

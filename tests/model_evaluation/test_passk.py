@@ -1,21 +1,26 @@
 """`guerdon passk`: checkers, resumption, what is refused, what is told."""
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from guerdon.cli import main
 from guerdon.messages import Score
+from long_work.command_error import CommandError
 from model_evaluation.answers import contestant
 from model_evaluation.answers.completion import Completion
 from model_evaluation.answers.completions import Draws
 from model_evaluation.answers.sampling import Sampling
 from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.prompts import Prompt, parsed
-from model_evaluation.solving import checkers, passk_report
-from model_evaluation.solving.checkers import at_least
+from model_evaluation.solving import checkers, checking, passk_report
+from model_evaluation.solving.checkers import Checker, at_least
 from model_evaluation.solving.verdict import Verdict
+
+KEYLESS = "endpoint:http://127.0.0.1:1/v1#m,key_env=NO_SUCH_KEY"
 
 
 @pytest.fixture
@@ -78,6 +83,7 @@ def test_what_is_no_number_is_refused_with_what_would_be_one(
         (["--k", "8", "--check", "exact"], "pass@8 needs 8"),
         (["--check", "reward"], "needs --reward"),
         (["--check", "regex", "--pattern", "("], "no regular expression"),
+        (["--check", "exact", "--model", KEYLESS], "set the environment variable NO_SUCH_KEY"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_with_what_would_work(
@@ -96,6 +102,28 @@ def test_right_completions_that_read_their_own_program_are_told(tmp_path: Path) 
     report = passk_report.report(setting, [passk_report.Solved("a", "0", draws, verdicts)])
     assert report["arms"][0]["suspects"] == [{"seed": "0", "prompt": 1, "draw": 2, "word": "__file__"}]
     assert "1 of the 2 right completions of a" in report["warnings"][0]
+
+
+def test_when_verdicts_cannot_be_kept_no_check_is_waited_for_and_none_begins(tmp_path: Path) -> None:
+    began, ended, released = [], [], threading.Event()
+
+    def check(_: Prompt, text: str) -> Verdict:
+        began.append(text)
+        if text == "first":
+            (tmp_path / checking.FILE).unlink()
+            (tmp_path / checking.FILE).mkdir()
+            return Verdict.of(True)
+        released.wait(10)
+        ended.append(text)
+        return Verdict.of(True)
+
+    texts = ["first", *map(str, range(9))]
+    draws = Draws(contestant.parsed("a"), [[Completion("p", text) for text in texts]], {})
+    with pytest.raises(CommandError, match=r"verdicts\.jsonl cannot be written"):
+        checking.checked(Checker(("slow",), check), [prompt("")], [draws], tmp_path)
+    assert ended == []
+    assert len(began) <= 1 + (os.cpu_count() or 1)
+    released.set()
 
 
 def test_exact_forgives_case_and_marks_and_nothing_else() -> None:

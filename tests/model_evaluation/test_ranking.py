@@ -1,6 +1,8 @@
 """Three or more models: strengths, their intervals, and pairs that hold up together."""
 
+import gc
 import random
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -151,7 +153,16 @@ def test_holm_multiplies_the_smallest_by_the_number_of_tests_and_leaves_out_what
     assert holm({"a": None}) == {"a": None}
 
 
-@settings(max_examples=10, deadline=None)  # statsmodels collects garbage in every call: 50 ms
+@pytest.fixture(scope="module")
+def quick_collections() -> Iterator[None]:
+    """What is there already is left alone: statsmodels collects garbage in every call."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("quick_collections")
+@settings(max_examples=25)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_correction_lowers_no_p_value_and_leaves_a_single_one_alone(values: list[float]) -> None:
     given_values = {str(index): value for index, value in enumerate(values)}

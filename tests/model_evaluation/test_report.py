@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from io import StringIO
 from types import FrameType
 from typing import Any
@@ -100,6 +100,16 @@ def test_no_name_breaks_the_terminal_or_a_chart(name: str) -> None:
 REPORT = reported(["first", "second"])
 
 
+@cache
+def shown() -> str:
+    return page.comparison(REPORT, 0)
+
+
+@cache
+def three() -> dict[str, Any]:
+    return reported(["z", "y", "x"], prompts=40, a_wins=14)
+
+
 def test_a_control_character_of_a_name_does_not_reach_the_terminal() -> None:
     said = printed(reported(["red\x1b[31m", "blue"]))
     assert "\x1b" not in said
@@ -174,7 +184,7 @@ def test_a_few_points_of_one_length_do_not_cover_one_another() -> None:
 
 
 def test_a_pair_among_three_says_what_the_ranking_decides() -> None:
-    report = reported(["z", "y", "x"], prompts=40, a_wins=14)
+    report = three()
     assert report["ranking"] is not None
     decided = {frozenset((pair["model_a"], pair["model_b"])): pair for pair in report["ranking"]["pairs"]}
     for pair in report["pairs"]:
@@ -185,12 +195,11 @@ def test_a_pair_among_three_says_what_the_ranking_decides() -> None:
 
 
 def test_what_decides_among_three_is_on_the_page_and_the_terminal_and_not_for_two() -> None:
-    three, two = reported(["x", "y", "z"], prompts=40, a_wins=14), reported(["x", "y"], prompts=40, a_wins=14)
-    shown = f"p = {three['pairs'][0]['p_holm']:.3f}"
-    for text in (printed(three), page.comparison(three, 0)):
+    p_value = f"p = {three()['pairs'][0]['p_holm']:.3f}"
+    for text in (printed(three()), page.comparison(three(), 0)):
         assert "p after Holm" in text
-        assert shown in text
-    for text in (printed(two), page.comparison(two, 0)):
+        assert p_value in text
+    for text in (printed(REPORT), shown()):
         assert "p after Holm" not in text
 
 
@@ -232,12 +241,11 @@ def test_a_pair_shows_its_failures_by_status() -> None:
 
 
 def test_the_page_names_the_method_of_the_length_matched_interval() -> None:
-    report = reported(["x", "y"])
-    matched = report["pairs"][0]["bias"]["length_matched"]["win_rate"]
+    matched = REPORT["pairs"][0]["bias"]["length_matched"]["win_rate"]
     assert 0 < matched["n"] < 10
-    line = next(line for line in page.comparison(report, 0).splitlines() if "length-matched" in line)
+    line = next(line for line in shown().splitlines() if "length-matched" in line)
     assert "at most; Wilson; " in line
 
 
 def test_what_is_hidden_stays_hidden_whatever_else_the_style_says() -> None:
-    assert "[hidden] { display: none !important; }" in page.comparison(REPORT, 0)
+    assert "[hidden] { display: none !important; }" in shown()

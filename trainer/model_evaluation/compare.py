@@ -1,7 +1,6 @@
 """`guerdon compare`: the same prompts to several models, their answers to a judge, and an honest report."""
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -92,8 +91,6 @@ def what(options: argparse.Namespace) -> tuple[list[Contestant], list[Prompt]]:
     for one in contestants:
         if one.kind == "local" and (hint := _trained_differently(one, options)):
             print(hint, file=sys.stderr)
-        if one.key_env and not os.environ.get(one.key_env):
-            raise EvaluationError(f"{one.name} has no key: set the environment variable {one.key_env} (its key_env)")
     if options.prompts:
         every = prompt_source.read(options.prompts, options.column, options.reference_column)
         return contestants, prompt_source.sampled(every, options.num, options.seed, options.prompts)

@@ -1,7 +1,6 @@
 """`guerdon diversity`: how varied are models' completions of the same prompts, and at which quality?"""
 
 import argparse
-import os
 
 from long_work import json_file, written_whole
 from long_work.exit_status import INCOMPLETE
@@ -61,9 +60,6 @@ def what(options: argparse.Namespace) -> tuple[list[Arm], list[Prompt]]:
         raise EvaluationError(f"--baseline {options.baseline}: there is no such arm; there are: {', '.join(names)}")
     if options.samples < 2:
         raise EvaluationError("--samples 1: the diversity of one completion is undefined; give 2 or more")
-    missing = [one.key_env for arm in found for one in arm.models.values() if one.key_env]
-    if unset := [name for name in missing if not os.environ.get(name)]:
-        raise EvaluationError(f"an endpoint has no key: set the environment variable {unset[0]} (its key_env)")
     return found, sampling_options.prompts(options)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from long_work import content_digest
+from model_evaluation.answers import training_run
 from model_evaluation.evaluation_error import EvaluationError
 from reward_server.rewards.models.source import fingerprint
 
@@ -43,6 +44,7 @@ def located(source: str) -> Checkpoint:
 
     Raises:
         EvaluationError: there is nothing of this name, or nothing that can be loaded.
+        CommandError: it is of a training run whose manifest cannot be read.
     """
     if source.startswith(PACKAGE):
         package = source.removeprefix(PACKAGE)
@@ -123,10 +125,7 @@ def _base(adapter: Path, policy: dict[str, Any] | None) -> str:
 
 
 def _policy_of(run: Path) -> dict[str, Any] | None:
-    try:
-        policy = json.loads((run / "manifest.json").read_text())["config"]["policy"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    policy = (training_run.settings(run) or {}).get("policy")
     return policy if isinstance(policy, dict) and "model" in policy else None
 
 

@@ -40,6 +40,11 @@ class Completion:
         return {"key": key, **asdict(self)}
 
     @property
+    def why_missing(self) -> str:
+        """Return why there is no text."""
+        return self.error or "there is no completion"
+
+    @property
     def length(self) -> int:
         """Characters that the judge sees: it is not shown what a model says to itself."""
         return len(visible(self.text or ""))
@@ -52,4 +57,6 @@ def encodable(text: str) -> str:
 
 def visible(text: str) -> str:
     """Return a text without its think sections; a tag that is never closed after visible words is a word."""
+    if "<" not in text:  # the patterns below take seconds where a text has megabytes
+        return text.strip()
     return NEVER_CLOSED.sub("", THOUGHTS.sub("", OPENED_BY_THE_PROMPT.sub("", text))).strip()

@@ -1,8 +1,9 @@
 """Who is compared: what `--model` and `--outputs` say."""
 
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,14 +60,26 @@ def all_of(models: Sequence[str], outputs: Sequence[str]) -> list[Contestant]:
     """Return every contestant, in the order given, models first.
 
     Raises:
-        EvaluationError: there are fewer than two, or two of one name.
+        EvaluationError: there are fewer than two, or two of one name, or one has no key.
     """
     made = [parsed(text) for text in models] + [_outputs(text) for text in outputs]
     if len(made) < 2:
         raise EvaluationError("a comparison needs two models at least: --model and --outputs may be given repeatedly")
     if twice := [name for name, times in Counter(one.name for one in made).items() if times > 1]:
         raise EvaluationError(f"two models are called {twice[0]!r}; name them: --model a={twice[0]} --model b=…")
+    need_keys(made)
     return made
+
+
+def need_keys(contestants: Iterable[Contestant]) -> None:
+    """Check that every key that an endpoint is to be sent is there, before anything is asked or paid.
+
+    Raises:
+        EvaluationError: the environment variable that one names is not set.
+    """
+    for one in contestants:
+        if one.key_env and not os.environ.get(one.key_env):
+            raise EvaluationError(f"{one.name} has no key: set the environment variable {one.key_env} (its key_env)")
 
 
 def _outputs(text: str) -> Contestant:

@@ -1,6 +1,7 @@
 """A report as one page that needs no network: charts inside, and every word of a model as text, never as markup."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -54,6 +55,11 @@ def passk(report: Report) -> str:
 
 def render(template: str, **values: Any) -> str:
     """Fill a template; what is not marked as markup is escaped, and an unknown name is an error."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache  # templates are compiled once
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("model_evaluation.report", "templates"),
         autoescape=True,
@@ -69,7 +75,7 @@ def render(template: str, **values: Any) -> str:
         **{one.__name__: one for one in (figure.asked, figure.by_status, figure.precise)},
         **{one.__name__: one for one in (badge, kinds, question, said)},
     }
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def badge(verdict: Report) -> str:

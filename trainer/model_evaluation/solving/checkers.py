@@ -9,7 +9,7 @@ from model_evaluation.evaluation_error import EvaluationError
 from model_evaluation.prompts import Prompt
 from model_evaluation.solving import confinement
 from model_evaluation.solving.confinement import Confinement
-from model_evaluation.solving.program import program
+from model_evaluation.solving.program import FORM, program
 from model_evaluation.solving.verdict import Verdict
 from reward_server.rewards import Item
 from reward_server.rewards.exact_match import ExactMatch
@@ -22,10 +22,12 @@ class Checker:
     Attributes:
         identity: its name, and what else a verdict depends on; another one is another verdict.
         check: the verdict on one completion of a prompt.
+        note: what the report says besides; no verdict depends on it.
     """
 
     identity: tuple[str, ...]
     check: Callable[[Prompt, str], Verdict]
+    note: str = ""
 
 
 def exact(prompts: Sequence[Prompt]) -> Checker:
@@ -76,7 +78,7 @@ def tests(prompts: Sequence[Prompt], place: Confinement, *, continues: bool) -> 
         return confinement.verdict(place, program(text, prompt.reference or "", before, done), done)
 
     joined = "completions continue the prompt's own code" if continues else "completions are programs of their own"
-    return Checker(("tests", place.described, joined), check)
+    return Checker(("tests", place.described, joined, f"programs of form {FORM}"), check, place.why)
 
 
 def at_least(score: Score, threshold: float) -> Verdict:

@@ -15,7 +15,6 @@ from model_evaluation.solving.checkers import Checker
 from model_evaluation.solving.verdict import Verdict
 
 FILE = "verdicts.jsonl"
-NO_COMPLETION = "there is no completion"
 
 Verdicts = list[list[Verdict]]
 """A row a prompt, with one verdict a completion."""
@@ -32,14 +31,15 @@ def checked(checker: Checker, prompts: Sequence[Prompt], draws: Sequence[Draws],
         if one.text is not None
     }
     missing = journal.missing(wanted)
-    with (
-        Progress("checks", len(wanted), len(wanted) - len(missing)) as stage,
-        ThreadPoolExecutor(os.cpu_count() or 1) as threads,
-    ):
-        found = threads.map(lambda asked: checker.check(*asked), missing.values())
-        for key, verdict in zip(missing, found, strict=True):
-            journal.append([{"key": key, **verdict.model_dump()}])
-            stage.advance()
+    threads = ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
+        with Progress("checks", len(wanted), len(wanted) - len(missing)) as stage:
+            found = threads.map(lambda asked: checker.check(*asked), missing.values())
+            for key, verdict in zip(missing, found, strict=True):
+                journal.append([{"key": key, **verdict.model_dump()}])
+                stage.advance()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)  # who interrupts does not wait for what is queued
     return [
         [
             [_taken(journal, checker, prompt, one) for one in row]
@@ -51,7 +51,7 @@ def checked(checker: Checker, prompts: Sequence[Prompt], draws: Sequence[Draws],
 
 def _taken(journal: Journal, checker: Checker, prompt: Prompt, one: Completion) -> Verdict:
     if one.text is None:
-        return Verdict.unknown(one.status, one.error or NO_COMPLETION)
+        return Verdict.unknown(one.status, one.why_missing)
     return journal.read(_key(checker, prompt, one), Verdict)
 
 

@@ -1,7 +1,8 @@
 """Give up network and plenty, then become the interpreter of a program: `python confined.py SECONDS MB PROGRAM`.
 
 Runs by its path in a process of its own; it imports nothing of ours. The filter is classic BPF for seccomp, which
-answers the system calls that open sockets with EPERM (Linux, x86-64 and arm64).
+answers with EPERM the system calls that open sockets, reach into other processes, or leave the process group that is
+killed in the end (Linux, x86-64 and arm64).
 """
 
 import ctypes
@@ -17,10 +18,11 @@ NO_NEW_PRIVS, SET_SECCOMP, FILTER_MODE = 38, 22, 2
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | 1  # errno EPERM
 KILL = 0x80000000
 LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # BPF_LD|W|ABS, JMP|JEQ|K, JMP|JGE|K, RET|K
-# Per machine: AUDIT_ARCH, and the numbers of socket, socketpair, io_uring_setup, ptrace, process_vm_readv, _writev.
+# Per machine: AUDIT_ARCH, and the numbers of socket, socketpair, io_uring_setup, ptrace, process_vm_readv, _writev,
+# setpgid, setsid.
 CALLS = {
-    "x86_64": (0xC000003E, (41, 53, 425, 101, 310, 311)),
-    "aarch64": (0xC00000B7, (198, 199, 425, 117, 270, 271)),
+    "x86_64": (0xC000003E, (41, 53, 425, 101, 310, 311, 109, 112)),
+    "aarch64": (0xC00000B7, (198, 199, 425, 117, 270, 271, 154, 157)),
 }
 X32 = 0x40000000
 """System calls of x86-64 from here on are the x32 ABI's: the same calls by other numbers."""

@@ -29,7 +29,9 @@ class Confinement(Protocol):
     """A place to run a program in."""
 
     described: str
-    """What it keeps a program from, for the report."""
+    """What it keeps a program from, for the report; another description is another verdict."""
+    why: str
+    """Why it is this place, for the report; no verdict depends on it."""
 
     def run(self, program: str) -> Ran:
         """Run a program to its end.

@@ -27,13 +27,13 @@ class Process:
         Raises:
             ConfinementError: programs could not be kept from the network.
         """
-        self._limits = limits
+        self._limits, self.why = limits, why
         self._unshare = _unshare()
         if self.run("print(1)").output.strip() != "1":
             raise ConfinementError("a process without network does not start")
         spaces = "network, process and user namespaces of its own" if self._unshare else "no namespaces of its own"
         self.described = (
-            f"process ({why}): no sockets (seccomp), {spaces}, {limits.memory_mb} MB, {limits.seconds:g} s; it can "
+            f"process: no sockets (seccomp), {spaces}, {limits.memory_mb} MB, {limits.seconds:g} s; it can "
             "read and write the files that you can, so that programs of a stranger's model want a container"
         )
 

@@ -7,6 +7,8 @@ What is seen of the former is told, for people to look at.
 
 import re
 
+FORM = "2"
+"""Of what is put around completion and tests; a program of another form may have another verdict."""
 FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL | re.IGNORECASE)
 
 FORGEABLE = "a completion that reads its own program could forge its success; those that seem to are counted"
@@ -29,9 +31,12 @@ def program(completion: str, tests: str, before: str, done: str) -> str:
 
     Args:
         before: what the completion continues, such as a function's head; may be empty.
-        done: printed at the very end: an early exit(0) does not pass for success.
+        done: printed at the very end: an early exit(0) does not pass for success. It stands on a line of its own and
+            reaches the standard output of the interpreter, whatever was printed without a newline, redirected or named
+            `print` before.
     """
-    return f"{before}{code(completion)}\n\n{tests}\n\nprint({done!r})\n"
+    last = f"\n{done}\n"
+    return f"{before}{code(completion)}\n\n{tests}\n\n__import__('sys').__stdout__.write({last!r})\n"
 
 
 def suspicion(completion: str) -> str | None:

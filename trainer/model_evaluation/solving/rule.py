@@ -39,6 +39,7 @@ def of(options: argparse.Namespace, prompts: Sequence[Prompt]) -> Rule:
     checker = _checker(options, prompts)
     name, *details = checker.identity
     how = {"check": name} | ({"rule": "; ".join(details)} if details else {})
+    how |= {"place": checker.note} if checker.note else {}
     how |= {"limits": FORGEABLE} if name == "tests" else {}
     return Rule(how, partial(checking.checked, checker, prompts, out=options.out))
 

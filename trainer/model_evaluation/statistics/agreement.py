@@ -5,7 +5,8 @@ from collections.abc import Hashable, Sequence
 from typing import Literal
 
 import numpy as np
-import statsmodels.api as sm
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools.tools import add_constant
 
 from model_evaluation.statistics.interval import LEVEL
 from model_evaluation.statistics.label import Label, LabelledComparison, LabelledGrade
@@ -124,7 +125,7 @@ def grade_slope(grades: Sequence[float], lengths: Sequence[float]) -> Estimate:
     if len(set(lengths)) == 1:
         return Estimate.missing(n, "all answers have the same length")
     x = np.asarray(lengths, dtype=float)
-    fit = sm.OLS(np.asarray(grades), sm.add_constant((x - x.mean()) / x.std())).fit(cov_type="HC1")
+    fit = OLS(np.asarray(grades), add_constant((x - x.mean()) / x.std())).fit(cov_type="HC1")
     low, high = fit.conf_int(alpha=1 - LEVEL)[1]
     interval = Interval(low=float(low), high=float(high), method="sandwich covariance (HC1)")
     return Estimate(value=float(fit.params[1]), n=n, interval=interval)

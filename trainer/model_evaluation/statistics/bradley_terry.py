@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import evalica
 import numpy as np
@@ -63,14 +62,17 @@ class Games:
     def strengths(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Fit with each prompt counted so many times; return log strengths, then expected win rates: 2 × models."""
         weight = times[self.prompt]
-        won, lost = weight * self.value, weight * (1 - self.value)
-        every = list(combinations(range(len(self.models)), 2))
+        won = np.zeros((len(self.models), len(self.models)))  # by the row's model against the column's
+        np.add.at(won, (self.x, self.y), weight * self.value)
+        np.add.at(won, (self.y, self.x), weight * (1 - self.value))
+        i, j = np.triu_indices(len(self.models), 1)
+        first, second = i.tolist(), j.tolist()
         fit = evalica.bradley_terry(
-            [*self.x, *self.x, *(i for i, _ in every)],
-            [*self.y, *self.y, *(j for _, j in every)],
-            [evalica.Winner.X] * len(self.x) + [evalica.Winner.Y] * len(self.x) + [evalica.Winner.Draw] * len(every),
+            first + second + first,
+            second + first + second,
+            [evalica.Winner.X] * (2 * len(i)) + [evalica.Winner.Draw] * len(i),
             index=pd.RangeIndex(len(self.models)),
-            weights=[*won.tolist(), *lost.tolist(), *[VIRTUAL_TIE] * len(every)],
+            weights=[*won[i, j].tolist(), *won[j, i].tolist(), *[VIRTUAL_TIE] * len(i)],
             tolerance=1e-8,
             limit=10_000,
         )

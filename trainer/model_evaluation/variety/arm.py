@@ -28,7 +28,7 @@ def arms(given: Sequence[str]) -> list[Arm]:
     """Return the arms that [ARM[@SEED]=]MODEL name, in the order given; seeds without a name are counted from 0.
 
     Raises:
-        EvaluationError: there are no models, two of one arm and seed, or arms that share no seeds.
+        EvaluationError: there are no models, two of one arm and seed, arms that share no seeds, or one without its key.
     """
     found: dict[str, dict[str, Contestant]] = {}
     for text in given:
@@ -42,6 +42,7 @@ def arms(given: Sequence[str]) -> list[Arm]:
         models[seed] = replace(one, name=f"{name}@{seed}")
     if not found:
         raise EvaluationError("--model is missing: give one model or more, [ARM[@SEED]=]MODEL")
+    contestant.need_keys(one for models in found.values() for one in models.values())
     return _aligned([Arm(name, dict(sorted(models.items()))) for name, models in found.items()])
 
 

@@ -1,7 +1,7 @@
 """What served rewards say of every completion, each asked once: what an earlier run was told is taken over."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from guerdon.client import RewardClient, RewardServerError
 from guerdon.messages import Item, RewardInfo, Score, ScoreRequest
 from long_work.progress import Progress
+from model_evaluation.answers.completion import Completion
 from model_evaluation.answers.completions import Draws
 from model_evaluation.content_key import content_key
 from model_evaluation.evaluation_error import EvaluationError
@@ -52,7 +53,7 @@ def scored(
 ) -> dict[str, list[Scores]]:
     """Return each reward's scores of all completions, per reward one table a model, in the order of `draws`.
 
-    A completion that failed has no score, and says so.
+    A completion that failed has no score, for the reason why it failed.
 
     Raises:
         EvaluationError: the server refuses what it is asked, or goes away.
@@ -67,7 +68,13 @@ def scored(
             if one.text is not None
         }
         _fill(info, url, wanted, journal)
-        found[name] = [[_row(info, prompt, row, journal) for prompt, row in _rows(prompts, made)] for made in draws]
+        found[name] = [
+            [
+                [_taken(journal, info, prompt, one) for one in row]
+                for prompt, row in zip(prompts, made.completions, strict=True)
+            ]
+            for made in draws
+        ]
     return found
 
 
@@ -93,18 +100,10 @@ def _fill(info: RewardInfo, url: str, wanted: Mapping[str, Item], journal: Journ
             stage.advance(len(some))
 
 
-def _rows(prompts: Sequence[Prompt], made: Draws) -> Iterator[tuple[Prompt, list[str | None]]]:
-    for prompt, row in zip(prompts, made.completions, strict=True):
-        yield prompt, [one.text for one in row]
-
-
-def _row(info: RewardInfo, prompt: Prompt, texts: Sequence[str | None], journal: Journal) -> list[Score]:
-    return [
-        Score.failed("invalid_input", "there is no completion")
-        if text is None
-        else journal.read(_key(info, prompt, text), Score)
-        for text in texts
-    ]
+def _taken(journal: Journal, info: RewardInfo, prompt: Prompt, one: Completion) -> Score:
+    if one.text is None:
+        return Score.failed(one.status, one.why_missing)
+    return journal.read(_key(info, prompt, one.text), Score)
 
 
 def _key(info: RewardInfo, prompt: Prompt, text: str) -> str:

@@ -12,6 +12,7 @@ from model_evaluation.prompts import Prompt
 from model_evaluation.report import manifest
 from model_evaluation.statistics import arm_difference
 from model_evaluation.statistics.arm_difference import Cells
+from model_evaluation.statistics.known_mean import known_mean
 from model_evaluation.variety import findings, run_record
 from model_evaluation.variety.completion_quality import DONE, Scores
 from model_evaluation.variety.run_record import RunRecord
@@ -84,15 +85,10 @@ def _metrics(drawn: Sequence[Drawn]) -> list[str]:
 def _cells(some: Sequence[Drawn], metric: str) -> Cells:
     kind, _, reward = metric.partition(".")
     if kind == "quality":
-        return [[_mean([score.value for score in row]) for row in one.quality[reward]] for one in some]
+        return [[known_mean([score.value for score in row]) for row in one.quality[reward]] for one in some]
     if metric == "words":
-        return [[_mean([_words(text.text) for text in row]) for row in one.draws.completions] for one in some]
+        return [[known_mean([_words(text.text) for text in row]) for row in one.draws.completions] for one in some]
     return [[row[metric] for row in one.table] for one in some]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _words(text: str | None) -> float | None:

@@ -1,10 +1,14 @@
 """What a training run says of itself: the settings it ran with, and how much each reward carried of its advantage."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from long_work import json_file
+from long_work.json_file import Row
+from model_evaluation.answers import training_run
+from model_evaluation.statistics.known_mean import known_mean
 
 PLACE = ("output", "services")
 """Sections that say where a run reads and writes, not what it does."""
@@ -30,15 +34,18 @@ class RunRecord:
 
 
 def of(source: str) -> RunRecord | None:
-    """Return the record of the run of `guerdon train` that a model directory is of; None where it is of none."""
+    """Return the record of the run of `guerdon train` that a model directory is of; None where it is of none.
+
+    Raises:
+        CommandError: its manifest or its ledger cannot be read.
+    """
     place = Path(source).expanduser()
+    if not place.exists():  # a hub id, whose parent would be the directory that the command was given in
+        return None
     for folder in (place, place.parent):
-        try:
-            config = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["config"]
-            steps = _steps(folder)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        return RunRecord(folder, dict(_flat(config)), _signal_share(steps), len(steps))
+        if (config := training_run.settings(folder)) is not None:
+            steps = _steps(folder / "metrics.jsonl")
+            return RunRecord(folder, dict(_flat(config)), _signal_share(steps), len(steps))
     return None
 
 
@@ -53,7 +60,7 @@ def differences(one: Fields, other: Fields) -> dict[str, tuple[Any, Any]]:
 def mean_share(records: Sequence[RunRecord]) -> dict[str, float | None]:
     """Return each reward's signal share, the mean over seeds that have one."""
     names = dict.fromkeys(name for one in records for name in one.signal_share)
-    return {name: _mean([one.signal_share.get(name) for one in records]) for name in names}
+    return {name: known_mean([one.signal_share.get(name) for one in records]) for name in names}
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -68,19 +75,15 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _steps(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "metrics.jsonl"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+def _steps(ledger: Path) -> list[Row]:
+    text = ledger.read_text(encoding="utf-8") if ledger.exists() else ""
+    whole = text[: text.rfind("\n") + 1]  # the run may be writing its last line
     # Not splitlines: it also cuts at U+2028, U+2029 and U+0085, which JSON leaves as they are.
-    whole = text[: text.rfind("\n") + 1]
-    return [json.loads(line) for line in whole.split("\n") if line]
+    lines = enumerate(whole.split("\n"), 1)
+    return [json_file.parsed_row(line, f"{ledger}, line {number}") for number, line in lines if line]
 
 
 def _signal_share(steps: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    names = dict.fromkeys(name for step in steps for name in step.get("signal_share", {}))
-    return {name: _mean([step["signal_share"].get(name) for step in steps if "signal_share" in step]) for name in names}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    shares = [share for step in steps if (share := step.get("signal_share"))]
+    names = dict.fromkeys(name for share in shares for name in share)
+    return {name: known_mean([share.get(name) for share in shares]) for name in names}
