@@ -1,8 +1,8 @@
 """The arms of the polychromic system on five seeds: `python benchmarks/polychromic.py [DIR]`.
 
-Runs `guerdon pipeline polychromic --size proof --seeds 0,1,2,3,4 --out DIR` (which goes on where it was) and writes what
-its reports say, at both temperatures, to benchmarks/results/polychromic.json, with the machine. The last line is JSON:
-by arm, how far distinct_2, semantic diversity and quality lie from the baseline's, and what of the claim holds.
+Runs `guerdon pipeline polychromic --size proof --seeds 0,1,2,3,4 --out DIR` (which goes on where it was) and writes
+what its reports say, at both temperatures, to benchmarks/results/polychromic.json, with the machine. The last line is
+JSON: by arm, how far distinct_2, semantic diversity and quality lie from the baseline's, and what of the claim holds.
 """
 
 import json

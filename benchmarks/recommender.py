@@ -3,7 +3,7 @@
 `python benchmarks/recommender.py [OUT]` runs `guerdon pipeline recommender --size proof --seeds 0,1,2` in OUT (default
 runs/recommender-proof; what is there already is not run again) and writes benchmarks/results/recommender.json: what the
 critic says of replies in held-out dialogues and how far a simulated user is served, before and after each training,
-and what the other metrics came to. The simulated user is a small model that never sees the critic.
+and what the other metrics came to. The simulated user goes by a rule and never sees the critic.
 """
 
 import json

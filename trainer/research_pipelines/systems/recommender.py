@@ -19,6 +19,8 @@ REAL_POLICY = "Qwen/Qwen2.5-1.5B-Instruct"
 REAL_USER = "Qwen/Qwen2.5-7B-Instruct"
 REVISION = "main"
 """Of the hub models."""
+RULE = "rule"
+"""Plays the seeker where there is no large model: one of a million weights accepts films that do not fit."""
 
 
 class Amounts(NamedTuple):
@@ -28,7 +30,6 @@ class Amounts(NamedTuple):
     labelled: int
     held_out: int
     policy_steps: int  # of the small model
-    user_steps: int  # 0: no model plays the seeker, the rule does
     hidden: int
     completions: int  # of the training, in all
     evaluated: int  # replies
@@ -36,16 +37,16 @@ class Amounts(NamedTuple):
 
 
 AMOUNTS = {
-    "real": Amounts(8000, 4000, 400, 0, 0, 0, 128_000, 400, 300),
-    "proof": Amounts(6000, 2000, 300, 500, 900, 128, 60 * 32, 300, 200),
-    "smoke": Amounts(600, 160, 24, 60, 0, 64, 4 * 16, 16, 8),
+    "real": Amounts(8000, 4000, 400, 0, 0, 128_000, 400, 300),
+    "proof": Amounts(6000, 2000, 300, 500, 128, 60 * 32, 300, 200),
+    "smoke": Amounts(600, 160, 24, 60, 64, 4 * 16, 16, 8),
 }
 
 
 def stages(plan: Plan) -> list[Stage]:
     amounts = AMOUNTS[plan.size]
     real = plan.size == "real"
-    made = [] if real else _small_models(plan, amounts)
+    made = [] if real else [_small_policy(plan, amounts)]
     arms = [plan.out / f"after-{seed}" for seed in plan.seeds]
     found = [_data(plan, amounts), *_labels(plan, real), *_critic(plan), *made]
     found += _arm(plan, amounts, _policy(plan), plan.out / "before")
@@ -102,21 +103,12 @@ def _critic(plan: Plan) -> list[Stage]:
     ]
 
 
-def _small_models(plan: Plan, amounts: Amounts) -> list[Stage]:
-    steps = {"policy": amounts.policy_steps, "user": amounts.user_steps}
-
-    def shape(count: int) -> tuple[str, ...]:
-        return "--steps", str(count), "--hidden", str(amounts.hidden), "--layers", "3"
-
-    return [
-        Stage(
-            f"small-model {name}",
-            ("small-model", str(plan.out / f"data/{name}_corpus.jsonl"), "--out", str(plan.out / name), *shape(count)),
-            (plan.out / name / "small_model.json",),
-        )
-        for name, count in steps.items()
-        if count
-    ]
+def _small_policy(plan: Plan, amounts: Amounts) -> Stage:
+    corpus, out = plan.out / "data/policy_corpus.jsonl", plan.out / "policy"
+    shape = ("--steps", str(amounts.policy_steps), "--hidden", str(amounts.hidden), "--layers", "3")
+    return Stage(
+        "small-model policy", ("small-model", str(corpus), "--out", str(out), *shape), (out / "small_model.json",)
+    )
 
 
 def _training(plan: Plan, amounts: Amounts, seed: int, run: Path) -> Stage:
@@ -141,7 +133,7 @@ def _arm(plan: Plan, amounts: Amounts, model: str, out: Path) -> list[Stage]:
     pinned = ("--hub-revision", REVISION) if real else ()
     asked = ("--model", model, *pinned, "--dialogues", str(plan.out / "data/held_out.jsonl"), "--out", str(out))
     user_pinned = ("--user-revision", REVISION) if real else ()
-    user = REAL_USER if real else str(plan.out / "user") if amounts.user_steps else "rule"
+    user = REAL_USER if real else RULE
     replies, turns = amounts.evaluated, 3 * amounts.simulated
     return [
         Stage(
