@@ -43,7 +43,7 @@ def served(answer: Callable[[Asked], Told]) -> Iterator[str]:
             with suppress(BrokenPipeError):  # who asked may have hung up
                 self.wfile.write(content)
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the names http.server looks for
+        do_GET = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815 - the names http.server looks for
 
         def log_message(self, *_: object) -> None:
             pass

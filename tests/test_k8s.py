@@ -17,6 +17,7 @@ from grpo_trainer.config import run_file
 from http_face.drain import FINISH_S
 from judge_server import judges
 from judge_server.settings import Settings as JudgeSettings
+from long_work import exit_status
 from reward_server import catalog
 from reward_server.settings import Settings
 
@@ -225,12 +226,15 @@ def test_a_replica_that_has_a_file_to_itself_is_never_two(base: list[Manifest]) 
     assert (judge["replicas"], judge["strategy"]) == (1, {"type": "Recreate"})
 
 
-def test_a_run_that_cannot_start_as_described_is_not_tried_again(manifests: list[Manifest]) -> None:
+def test_a_run_that_no_other_pod_could_bring_further_is_not_tried_again(manifests: list[Manifest]) -> None:
     job = of_kind(manifests, "Job")["trainer"]["spec"]
     assert job["template"]["spec"]["restartPolicy"] == "Never"  # else Kubernetes refuses the rules
     [drained, refused] = job["podFailurePolicy"]["rules"]
     assert drained["action"] == "Ignore"
-    assert (refused["action"], refused["onExitCodes"]["values"]) == ("FailJob", [2])
+    assert (refused["action"], refused["onExitCodes"]["values"]) == (
+        "FailJob",
+        [exit_status.CANNOT_BE_DONE, exit_status.DIAGNOSED],
+    )
     assert refused["onExitCodes"]["containerName"] == container(manifests, "trainer")["name"]
 
 
@@ -265,3 +269,18 @@ def test_the_job_goes_on_where_the_run_was(
     expected = ["train", "sql_cot", *resume, "--out", str(run), "--reward-url", "http://reward-api:8000"]
     assert done.stdout.split() == expected
     assert bool(list((tmp_path / "runs").glob("sql_cot.*"))) is put_aside
+
+
+def test_a_pod_that_waits_for_its_reward_server_ends_when_it_is_told_to(base: list[Manifest], tmp_path: Path) -> None:
+    """As PID 1 a shell hears no signal that it has no trap for; elsewhere it would die of it, and have no status."""
+    for name, does in (("python", "exit 1"), ("sleep", "exit 0"), ("guerdon", "exit 0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    one = container(base, "trainer")
+    given = environment(one) | {"OUT": str(tmp_path / "run"), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with subprocess.Popen([*one["command"], *one["args"]], env=given, stdout=subprocess.PIPE, text=True) as pod:
+        assert pod.stdout is not None
+        assert pod.stdout.readline() == "waiting for http://reward-api:8000\n"
+        pod.terminate()
+        pod.communicate()
+    assert pod.returncode == 143

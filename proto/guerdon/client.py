@@ -1,5 +1,6 @@
 """Ask a reward server for scores: one call per route, and one rule for when to ask again."""
 
+import math
 import time
 import uuid
 from typing import Any
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 URL = "http://127.0.0.1:8000"
+LIST = "/v1/rewards"
 LOOK_S = 60.0
 """How long the client tries to look at a job, or to cancel it, beside what it wants to wait for its end."""
 
@@ -52,17 +54,20 @@ LOOK_S = 60.0
 class RewardClient(Connection):
     """A blocking client of one reward server. Use it as a context manager, or close() it."""
 
-    def __init__(self, url: str = URL, token: str | None = None) -> None:
-        super().__init__(url, token)
+    def __init__(self, url: str = URL, token: str | None = None, patience_s: float = math.inf) -> None:
+        super().__init__(url, token, patience_s)
 
-    def score(self, request: ScoreRequest) -> ScoreResponse:
+    def score(self, request: ScoreRequest, request_id: str | None = None) -> ScoreResponse:
         """Score every item of the request; failed items are null in the answer, never an exception.
+
+        Args:
+            request_id: what the servers' log lines of this request say; they make one where it is None.
 
         Raises:
             Refused: the request itself is wrong (unknown reward, malformed item, no token).
             Unreachable: no server answered before the deadline.
         """
-        return self._asked("/v1/score", ScoreResponse, request.deadline_s, _scoring("/v1/score", request))
+        return self._asked("/v1/score", ScoreResponse, request.deadline_s, _scoring(request, request_id))
 
     def submit(self, request: ScoreRequest) -> Job:
         """Have a request scored without waiting; its deadline counts from now, and it goes after interactive ones.
@@ -70,7 +75,7 @@ class RewardClient(Connection):
         Raises:
             Refused, Unreachable: as of `score`; nothing was accepted.
         """
-        return self._asked("/v1/jobs", Job, request.deadline_s, _scoring("/v1/jobs", request, uuid.uuid4().hex))
+        return self._asked("/v1/jobs", Job, request.deadline_s, _submission(request))
 
     def job(self, job_id: str, wait_s: float = 0.0) -> Job:
         """Look at a job; with `wait_s`, up to 60, wait for its end so long.
@@ -87,9 +92,16 @@ class RewardClient(Connection):
         path = _path(job_id)
         return self._asked(path, Job, LOOK_S, _cancellation(path))
 
-    def rewards(self) -> list[RewardInfo]:
-        """Return what the server serves."""
-        return _rewards(self.url, self._http.get("/v1/rewards"))
+    def rewards(self, deadline_s: float | None = None) -> list[RewardInfo]:
+        """Return what the server serves; with `deadline_s`, ask so long while another attempt can help.
+
+        Raises:
+            Refused: it does not say; with `deadline_s`, for a reason that stays.
+            Unreachable, Unreadable: with `deadline_s`, as of `score`; without it, httpx's and pydantic's own errors.
+        """
+        if deadline_s is None:
+            return _rewards(self.url, self._http.get(LIST))
+        return self._asked(LIST, RewardList, deadline_s, _listing).rewards
 
 
 class AsyncRewardClient(AsyncConnection):
@@ -98,13 +110,13 @@ class AsyncRewardClient(AsyncConnection):
     def __init__(self, url: str = URL, token: str | None = None) -> None:
         super().__init__(url, token)
 
-    async def score(self, request: ScoreRequest) -> ScoreResponse:
+    async def score(self, request: ScoreRequest, request_id: str | None = None) -> ScoreResponse:
         """Score every item of the request; raises as RewardClient.score does."""
-        return await self._asked("/v1/score", ScoreResponse, request.deadline_s, _scoring("/v1/score", request))
+        return await self._asked("/v1/score", ScoreResponse, request.deadline_s, _scoring(request, request_id))
 
     async def submit(self, request: ScoreRequest) -> Job:
         """Have a request scored without waiting, as RewardClient.submit does."""
-        return await self._asked("/v1/jobs", Job, request.deadline_s, _scoring("/v1/jobs", request, uuid.uuid4().hex))
+        return await self._asked("/v1/jobs", Job, request.deadline_s, _submission(request))
 
     async def job(self, job_id: str, wait_s: float = 0.0) -> Job:
         """Look at a job, as RewardClient.job does."""
@@ -118,12 +130,16 @@ class AsyncRewardClient(AsyncConnection):
 
     async def rewards(self) -> list[RewardInfo]:
         """Return what the server serves."""
-        return _rewards(self.url, await self._http.get("/v1/rewards"))
+        return _rewards(self.url, await self._http.get(LIST))
 
 
-def _scoring(path: str, request: ScoreRequest, idempotency_key: str | None = None) -> Ask:
+def _scoring(request: ScoreRequest, request_id: str | None) -> Ask:
+    return posting("/v1/score", request, None if request_id is None else {"x-request-id": request_id})
+
+
+def _submission(request: ScoreRequest) -> Ask:
     # The same key in every attempt, so that a job is accepted once.
-    return posting(path, request, None if idempotency_key is None else {"idempotency-key": idempotency_key})
+    return posting("/v1/jobs", request, {"idempotency-key": uuid.uuid4().hex})
 
 
 def _look(path: str, wait_s: float) -> Ask:
@@ -140,11 +156,15 @@ def _cancellation(path: str) -> Ask:
     return lambda left_s: {"method": "DELETE", "url": path, "timeout": GRACE_S}
 
 
+def _listing(_left_s: float) -> dict[str, Any]:
+    return {"method": "GET", "url": LIST, "timeout": GRACE_S}
+
+
 def _path(job_id: str) -> str:
     return f"/v1/jobs/{quote(job_id, safe='')}"
 
 
 def _rewards(url: str, response: httpx.Response) -> list[RewardInfo]:
     if not response.is_success:
-        raise Refused(response.status_code, f"{url}/v1/rewards answered {response.status_code}: {reason(response)}")
+        raise Refused(response.status_code, f"{url}{LIST} answered {response.status_code}: {reason(response)}")
     return RewardList.model_validate_json(response.content).rewards

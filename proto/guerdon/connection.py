@@ -47,7 +47,7 @@ class Connection:
         while True:
             try:
                 response = self._http.send(self._http.build_request(**ask(attempts.left_s)))
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 time.sleep(attempts.wait_s(error))
                 continue
             if response.is_success:
@@ -79,7 +79,7 @@ class AsyncConnection:
         while True:
             try:
                 response = await self._http.send(self._http.build_request(**ask(attempts.left_s)))
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 await asyncio.sleep(attempts.wait_s(error))
                 continue
             if response.is_success:

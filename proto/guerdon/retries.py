@@ -74,7 +74,7 @@ class Attempts:
     def left_s(self) -> float:
         return self.deadline_s - (self.clock() - self.started)
 
-    def wait_s(self, outcome: httpx.Response | httpx.TransportError) -> float:
+    def wait_s(self, outcome: httpx.Response | httpx.RequestError) -> float:
         """Return the seconds to wait before the next attempt.
 
         Raises:
@@ -96,7 +96,7 @@ class Attempts:
             raise Unreachable(f"{self.url}: no answer in {given_s:g} s ({self.tried} attempts); last: {last}")
         return wait
 
-    def _note(self, outcome: httpx.Response | httpx.TransportError) -> None:
+    def _note(self, outcome: httpx.Response | httpx.RequestError) -> None:
         now = self.clock()
         if not isinstance(outcome, httpx.Response):
             self.silent_since = now if self.silent_since is None else self.silent_since

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from guerdon.messages import Item, RewardScores
+from guerdon.messages import Item, RewardScores, Score
 
 
 class Missing(NamedTuple):
@@ -32,6 +32,8 @@ class StepScores:
         seconds: how long the step waited for them.
         asked: reward -> N, who of them it was asked to score; everyone where it is not in here. The others' scores
             are null, and no failures.
+        requests: reward -> the id of the request that asked for it, by which the servers' log lines of it are found;
+            none where nobody was asked for.
     """
 
     weights: Mapping[str, float]
@@ -39,6 +41,7 @@ class StepScores:
     rewards: list[RewardScores]
     seconds: float
     asked: Mapping[str, Sequence[bool]] = field(default_factory=dict)
+    requests: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def terms(self) -> list[list[float | None]]:
@@ -59,17 +62,12 @@ class StepScores:
     @cached_property
     def statuses(self) -> list[str]:
         """N statuses: ok, or the first failed term's as `reward: status`."""
-        return [
-            next(
-                (
-                    f"{served.reward}: {served.scores[index].status}"
-                    for served in self.rewards
-                    if self._failed(served, index)
-                ),
-                "ok",
-            )
-            for index in range(len(self.items))
-        ]
+        return ["ok" if found is None else f"{found[0]}: {found[1].status}" for found in self._failures]
+
+    @cached_property
+    def errors(self) -> list[str | None]:
+        """N reasons, of the failures that `statuses` names."""
+        return [None if found is None else found[1].error for found in self._failures]
 
     @property
     def failed(self) -> int:
@@ -88,9 +86,22 @@ class StepScores:
         found = [Missing(len(lost), len(wanted)) for lost, wanted in zip(failed, asked, strict=True)]
         return max([Missing(len(set().union(*failed)), len(set().union(*asked))), *found], key=lambda one: one.share)
 
+    def request(self, reward: str, index: int) -> str | None:
+        """Return the id of the request that this item's score was asked for with; None where it was not asked for."""
+        asked = self.asked.get(reward)
+        return self.requests.get(reward) if asked is None or asked[index] else None
+
     def _asked(self, served: RewardScores, index: int) -> bool:
         asked = self.asked.get(served.reward)
         return asked is None or asked[index]
+
+    @cached_property
+    def _failures(self) -> list[tuple[str, Score] | None]:
+        """Each item's first reward that failed, with its score; None where none did."""
+        return [
+            next(((served.reward, served.scores[at]) for served in self.rewards if self._failed(served, at)), None)
+            for at in range(len(self.items))
+        ]
 
     def _failed(self, served: RewardScores, index: int) -> bool:
         return not served.scores[index].ok and self._asked(served, index)

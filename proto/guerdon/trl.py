@@ -4,11 +4,13 @@ import asyncio
 import logging
 import os
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import httpx
+from pydantic import ValidationError
 
 from guerdon.client import RETRIED, AsyncRewardClient, Refused, RewardServerError, Unreachable, Unreadable
 from guerdon.messages import Group, Item, RewardInfo, RewardScores, Score, ScoreRequest, Status
@@ -104,9 +106,9 @@ class RemoteReward:
         """
         items = self._items(prompts, completions, columns)
         started = time.perf_counter()
-        served = await self._served_scores(items)
+        served, requests = await self._served_scores(items)
         seconds = time.perf_counter() - started
-        step = StepScores(self.weights, items, served, seconds, dict(self.asked))
+        step = StepScores(self.weights, items, served, seconds, dict(self.asked), requests)
         if log_metric is not None:
             step.log_metrics(log_metric, self._components())
         if log_extra is not None:
@@ -141,32 +143,37 @@ class RemoteReward:
             for i in range(len(prompts))
         ]
 
-    async def _served_scores(self, items: list[Item]) -> list[RewardScores]:
+    async def _served_scores(self, items: list[Item]) -> tuple[list[RewardScores], dict[str, str]]:
+        """Return the scores in the order of the weights, and the id of the request that asked for each reward."""
         everyone = [True] * len(items)
         parts: dict[tuple[bool, ...], list[str]] = {}  # rewards that score the same items share a request
         for name in self.weights:
             parts.setdefault(tuple(self.asked.get(name, everyone)), []).append(name)
-        answers = await asyncio.gather(*(self._part(names, items, asked) for asked, names in parts.items()))
+        ids = {asked: uuid.uuid4().hex for asked in parts}
+        answers = await asyncio.gather(*(self._part(names, items, asked, ids[asked]) for asked, names in parts.items()))
         by_name = {scores.reward: scores for answer in answers for scores in answer}
-        return [by_name[name] for name in self.weights]
+        requests = {name: ids[asked] for asked, names in parts.items() if any(asked) for name in names}
+        return [by_name[name] for name in self.weights], requests
 
-    async def _part(self, names: list[str], items: list[Item], asked: Sequence[bool]) -> list[RewardScores]:
+    async def _part(
+        self, names: list[str], items: list[Item], asked: Sequence[bool], request_id: str
+    ) -> list[RewardScores]:
         """Return the scores of all items by these rewards, `NOT_ASKED` of those that are not asked for."""
         sent = [item for item, wanted in zip(items, asked, strict=True) if wanted]
         if not sent:
             return [RewardScores(reward=name, version="", scores=[NOT_ASKED] * len(items)) for name in names]
-        found = await self._scored(names, sent)
+        found = await self._scored(names, sent, request_id)
         for served in found:
             scores = iter(served.scores)
             served.scores = [next(scores) if wanted else NOT_ASKED for wanted in asked]
         return found
 
-    async def _scored(self, names: list[str], items: list[Item]) -> list[RewardScores]:
+    async def _scored(self, names: list[str], items: list[Item], request_id: str) -> list[RewardScores]:
         request = ScoreRequest(rewards=names, items=items, run=self.run, deadline_s=self.deadline_s)
         client = await self._client_of_this_loop()
         try:
             await self._learn_what_is_served(client)
-            return self._as_asked(request, (await client.score(request)).rewards)
+            return self._as_asked(request, (await client.score(request, request_id)).rewards)
         except Unreachable as error:
             return self._lost(request, "timeout", error)
         except Unreadable as error:
@@ -193,7 +200,7 @@ class RemoteReward:
             return
         try:
             self._served = {info.name: info for info in await client.rewards()}
-        except httpx.TransportError as error:
+        except (httpx.RequestError, ValidationError) as error:
             log.warning("%s does not say which components its rewards have: %r", self.url, error)
         except Refused as error:
             if error.status_code not in RETRIED:

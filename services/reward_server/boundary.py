@@ -24,10 +24,11 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def scored(reward: Reward, items: list[Item], scope: Scope | None = None) -> list[Score]:
+def scored(reward: Reward, items: list[Item], scope: Scope | None = None, trouble: Trouble = ignored) -> list[Score]:
     """Score items, or one whole group of them; as many scores as items, whatever the reward does.
 
-    A failing batch is bisected, so that only the guilty item fails. A group cannot be: it fails as one.
+    A failing batch is bisected, so that only the guilty item fails. A group cannot be: it fails as one, and `trouble`
+    hears why.
     """
     run = _scores(reward)
     if (scope or reward.scope) == "item":
@@ -35,6 +36,7 @@ def scored(reward: Reward, items: list[Item], scope: Scope | None = None) -> lis
     try:
         return [_checked(value) for value in run(items)]
     except Exception as error:  # noqa: BLE001 - the boundary: whatever a reward raises gets a name here
+        trouble(error)
         return [failure(error) for _ in items]
 
 
@@ -48,11 +50,10 @@ def outcomes(kind: Kind, items: list[Item], trouble: Trouble = ignored) -> list[
     return [_outcome(value) for value in isolated(_scores(kind), items, failure, trouble)]
 
 
-def group_outcomes(reward: Reward, groups: list[list[Item]]) -> list[Outcome]:
+def group_outcomes(reward: Reward, groups: list[list[Item]], trouble: Trouble = ignored) -> list[Outcome]:
     """Run a worker's group reward on whole groups, each by itself; one outcome per group, with one per member."""
-    return [
-        {"status": "ok", "members": [_outcome(score) for score in scored(reward, group, "group")]} for group in groups
-    ]
+    found = [scored(reward, group, "group", trouble) for group in groups]
+    return [{"status": "ok", "members": [_outcome(score) for score in scores]} for scores in found]
 
 
 def out_of_memory(error: BaseException) -> bool:

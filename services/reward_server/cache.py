@@ -28,11 +28,15 @@ SUSPECT_TTL_S = 3600
 def stored(results: Iterable[tuple[str, Outcome]], ttl_s: int, anew: bool = False) -> tuple[list[str], list[Command]]:
     """Return the ids of the successful results, and the commands that store these.
 
-    Failures are never kept. The first result of an id stays, unless it is stored `anew`.
+    Failures are never kept, nor is a group with one. The first result of an id stays, unless it is stored `anew`.
     """
-    good = [(one, outcome) for one, outcome in results if outcome["status"] == "ok"]
+    good = [(one, outcome) for one, outcome in results if _whole(outcome)]
     first: Command = () if anew else ("NX",)
     return [one for one, _ in good], [("SET", key(one), orjson.dumps(out), "EX", ttl_s, *first) for one, out in good]
+
+
+def _whole(outcome: Outcome) -> bool:
+    return all(one["status"] == "ok" for one in (outcome, *outcome.get("members", ())))
 
 
 def ordered(reward: str, ids: Sequence[str], ttl_s: int) -> list[Command]:

@@ -33,31 +33,35 @@ class Scorer:
         with self._bells.listen(self._cohort.id) as bell:
             scores = self._scores(answer.texts, ends - min(0.25, left_s / 10))
             try:
-                result = await leased(scores, self._renewed, bell, self._records.patience.lease_s)
+                result, scored = await leased(scores, self._renewed, bell, self._records.patience.lease_s)
             except Lost:
                 return
-            await self._store(result, ends, bell)
+            await self._store(result, scored, ends, bell)
 
-    async def _scores(self, texts: list[bytes], deadline: float) -> bytes:
+    async def _scores(self, texts: list[bytes], deadline: float) -> tuple[bytes, bool]:
+        """Return the result for all who wait, and whether any member has a score."""
         try:
             scores = await self._score(texts, deadline)
             if len(scores) != len(texts):
                 raise ValueError(f"{len(scores)} scores for {len(texts)} members")
+            return _result(scores), any(score.ok for score in scores)
         except Exception as error:  # noqa: BLE001 - the boundary: all who wait get the same reason
-            scores = [failure(error)] * len(texts)
-        return orjson.dumps(
-            {"scores": [score.model_dump(exclude_defaults=True) | {"status": score.status} for score in scores]}
-        )
+            return _result([failure(error)] * len(texts)), False
 
     async def _renewed(self) -> bool:
         return await self._records.renew(self._cohort, self._token)
 
-    async def _store(self, result: bytes, ends: float, bell: Bell) -> None:
+    async def _store(self, result: bytes, scored: bool, ends: float, bell: Bell) -> None:
         while True:
             try:
-                await self._records.store(self._cohort, self._token, result, scored=b'"status":"ok"' in result)
+                await self._records.store(self._cohort, self._token, result, scored=scored)
                 return
             except RedisError:
                 if time.time() > ends:
                     return
                 await bell.heard(0.2)
+
+
+def _result(scores: list[Score]) -> bytes:
+    told = [score.model_dump(exclude_defaults=True) | {"status": score.status} for score in scores]
+    return orjson.dumps({"scores": told})

@@ -135,7 +135,7 @@ class Desk:
         kind = self.served.kind
         if self.served.scope == "group":
             assert isinstance(kind, Reward)
-            return group_outcomes(kind, payloads)
+            return group_outcomes(kind, payloads, self._trouble)
         return outcomes(kind, [item for [item] in payloads], self._trouble)
 
     def _trouble(self, error: Exception) -> None:

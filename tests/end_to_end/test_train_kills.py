@@ -19,6 +19,7 @@ REWARDS = """
 [length]
 kind = "length"
 runs = "worker"
+low = 200
 [diversity]
 kind = "diversity"
 """
@@ -47,6 +48,13 @@ learning_rate = 1e-2
 gradient_checkpointing = false
 save_strategy = "steps"
 save_steps = 2
+"""
+IMPUTED = """
+[imputation]
+reward = "length"
+from_share = 0.0
+threshold = -0.99
+window = 8
 """
 
 
@@ -139,24 +147,49 @@ def test_worker_api_redis_and_trainer_die_in_turn_and_the_run_comes_to_its_end(
 def test_two_ranks_give_groups_that_are_cut_between_them_the_rewards_of_one(
     stack: Stack, tiny_policy: Path, tmp_path: Path
 ) -> None:
-    """4 completions a group, 2 a rank: every group is joined by the server from two requests."""
-    train = command(stack, tiny_policy, tmp_path, steps=2, batch=2)
+    """4 completions a group, 2 a rank: every group is joined by the server from two requests.
+
+    Both ranks draw the same member that is not scored, and solve the same weight for a target share.
+    """
+    train = command(stack, tiny_policy, tmp_path, steps=16, batch=2)
+    run = tmp_path / "tiny.toml"
+    run.write_text(run.read_text().replace("weight = 0.5", "weight = 0.5\ntarget_share = 0.3") + IMPUTED)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     process = started(*launch, *train, "--set", "services.deadline_s=60")
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said[-3000:]
     lines, rows = ledger.read_metrics(tmp_path / "out"), ledger.read_rollouts(tmp_path / "out")
-    assert [line["step"] for line in lines] == [1, 2]
-    assert [line["completions"] for line in lines] == [4, 4]
+    assert [line["step"] for line in lines] == list(range(1, 17))
+    assert [line["completions"] for line in lines] == [4] * 16
     groups: dict[str, list[int]] = {}
     for row in rows:
         groups.setdefault(row["group_id"], []).append(row["slot"])
-    assert [sorted(slots) for slots in groups.values()] == [[0, 1, 2, 3]] * 2
-    the_rows_have_their_own_rewards(stack, rows)
+    assert [sorted(slots) for slots in groups.values()] == [[0, 1, 2, 3]] * 16
     assert ledger.read_manifest(tmp_path / "out")["ranks"] == 2
+    for row, again in zip(rows, scored_whole(stack, rows), strict=True):
+        assert again["diversity"] is not None
+        assert row["term/diversity"] == pytest.approx(row["weight/diversity"] * again["diversity"])
+        assert row["term/length"] == (pytest.approx(again["length"]) if row["scored/length"] else None)
+        assert row["reward"] == pytest.approx(row["imputed/length"] + row["term/diversity"])
+    imputed = [line["imputation"]["imputed"] for line in lines]
+    assert set(imputed) == {0, 1}  # of the four of both ranks, not of each
+    assert sum(imputed) == sum(row["status"] == "imputed" for row in rows)
+    assert len({row["weight/diversity"] for row in rows}) > 2
+    for step in range(1, 17):  # both ranks weigh alike
+        assert len({row["weight/diversity"] for row in rows if row["step"] == step}) == 1
 
 
-def test_what_one_rank_raises_ends_both(stack: Stack, tiny_policy: Path, tmp_path: Path) -> None:
+def rank(launcher: "subprocess.Popen[str]", number: int) -> int:
+    """Return the process id of one rank."""
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    wanted = f"RANK={number}".encode()
+    return next(int(pid) for pid in children if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+
+
+def test_what_ends_one_rank_ends_both_with_a_checkpoint_that_both_go_on_from(
+    stack: Stack, tiny_policy: Path, tmp_path: Path
+) -> None:
+    """First rewards that fail on one rank, then a SIGTERM that one rank is sent."""
     train = command(stack, tiny_policy, tmp_path, steps=50, batch=2)
     program = (
         "import os, sys\n"
@@ -176,4 +209,18 @@ def test_what_one_rank_raises_ends_both(stack: Stack, tiny_policy: Path, tmp_pat
     said, _ = process.communicate(timeout=240)
     assert process.returncode != 0
     assert "this rank has had enough" in said
-    assert [line["step"] for line in ledger.read_metrics(tmp_path / "out")] == [1]
+    out = tmp_path / "out"
+    assert [line["step"] for line in ledger.read_metrics(out)] == [1]
+    assert (out / "checkpoints/checkpoint-1/rng_state_1.pth").exists()
+    assert ledger.read_manifest(out)["exit_status"] == 1
+
+    again = started(*launch[:-1], *train, "--resume")
+    until(again, "step 2/50")
+    os.kill(rank(again, 1), signal.SIGTERM)
+    said, _ = again.communicate(timeout=240)
+    assert again.returncode != 0
+    steps = [line["step"] for line in ledger.read_metrics(out)]
+    assert steps == list(range(1, len(steps) + 1))
+    assert f"stopped after step {steps[-1]}; --resume goes on" in said
+    assert (out / f"checkpoints/checkpoint-{steps[-1]}/rng_state_1.pth").exists()
+    assert ledger.read_manifest(out)["exit_status"] == 128 + signal.SIGTERM

@@ -49,10 +49,15 @@ VALUES: dict[str, Callable[[Any], float]] = {
 
 @dataclass
 class RewardServer:
-    """Answers the v1 contract. The rewards of VALUES score any text; `fails` says which items have no score."""
+    """Answers the v1 contract. The rewards of VALUES score any text; `fails` says which items have no score.
+
+    `lists` holds the statuses with which it answers first when it is asked what it serves.
+    """
 
     url: str = ""
     requests: list[ScoreRequest] = field(default_factory=list)
+    request_ids: list[str] = field(default_factory=list)
+    lists: list[int] = field(default_factory=list)
     fails: Callable[[str, int], bool] = lambda reward, index: False
 
     def scores(self, request: ScoreRequest) -> ScoreResponse:
@@ -75,14 +80,18 @@ def reward_server() -> Iterator[RewardServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.answer(RewardList(rewards=[info(name) for name in VALUES]).model_dump_json())
+            if state.lists:
+                self.answer('{"error": "not now"}', state.lists.pop(0))
+            else:
+                self.answer(RewardList(rewards=[info(name) for name in VALUES]).model_dump_json())
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            state.request_ids.append(self.headers["x-request-id"])
             self.answer(state.scores(ScoreRequest.model_validate_json(body)).model_dump_json())
 
-        def answer(self, body: str) -> None:
-            self.send_response(200)
+        def answer(self, body: str, status: int = 200) -> None:
+            self.send_response(status)
             self.send_header("content-type", "application/json")
             self.end_headers()
             self.wfile.write(body.encode())

@@ -86,6 +86,14 @@ def test_a_term_that_changes_nothing_is_refused_with_that_sentence(doctor: Docto
     )
 
 
+def test_a_term_that_fails_is_not_said_to_change_nothing(doctor: Doctor, reward_server: Any) -> None:
+    reward_server.fails = lambda reward, index: reward == "digits"
+    status, said = doctor(services="deadline_s = 5.0 -> deadline_s = 5.0\nmax_failed_share = 1.0")
+    assert status == 0
+    assert "warn  sensitivity        whether 'digits' changes anything is not known: of 128 completions only 0" in said
+    assert "with weight 10" not in said
+
+
 @pytest.mark.parametrize(
     ("replaced", "arguments", "said"),
     [

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from grpo_trainer.config.run_config import Imputation
 from grpo_trainer.config.run_file import RunFileError, read
 from grpo_trainer.examination.preflight import Ready
-from grpo_trainer.imputation import rank_agreement
+from grpo_trainer.imputation import rank_agreement, step_record
 from grpo_trainer.imputation.doubly_robust import corrected
 from grpo_trainer.imputation.gate import Gate
 from grpo_trainer.imputation.hidden_states import pooled
@@ -236,6 +237,7 @@ def test_an_open_gate_closes_on_bad_predictions_however_few_are_scored(q: float,
 def test_a_restored_imputation_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     first = Imputer(Imputation(from_share=0.0), 8, 3)
     taught(first, 12)
+    first.settle()
     first.save(tmp_path)
     second = Imputer(Imputation(from_share=0.0), 8, 3)
     assert second.restore(tmp_path)
@@ -257,6 +259,22 @@ def test_an_imputation_whose_saving_was_cut_off_is_as_if_never_saved(tmp_path: P
     assert not Imputer(Imputation(), 8, 3).restore(tmp_path)
 
 
+def test_a_step_of_several_batches_is_recorded_with_all_of_them() -> None:
+    """rho of a step is the mean over the groups of all its batches; a batch without any of them takes no part."""
+    first, second, bare = taught(Imputer(Imputation(from_share=0.0, mode="oracle"), 8, 0), 30)[-3:]
+    bare = replace(bare, rho={name: [] for name in bare.rho}, record=bare.record | {"imputing": False})
+    found = step_record.of_step([first, second, bare])
+    assert found["completions"] == found["calls"] == 96
+    assert found["calls_saved"] == 48
+    assert found["imputed"] == 0  # an oracle trains on the scores
+    assert found["imputing"]
+    for name, mean in {"rank_agreement": found["rank_agreement"], **found["oracle"]}.items():
+        assert mean == pytest.approx(np.mean(first.rho[name] + second.rho[name]))
+    assert found["gate"] == bare.record["gate"]
+    assert step_record.of_step([bare])["rank_agreement"] is None
+    assert step_record.of_step([first]) == first.record
+
+
 # In a run
 
 
@@ -268,6 +286,17 @@ def test_hidden_states_are_the_last_layers_mean_over_the_completion_alone(tiny_p
         with torch.no_grad():
             states = model.model(torch.tensor([[*prompt, *completion]])).last_hidden_state[0]
         torch.testing.assert_close(found[row], states[len(prompt) :].mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_policy_in_training_says_the_same_of_a_completion_every_time_and_trains_on(tiny_policy: Path) -> None:
+    """Dropout would make noise of the features."""
+    model = AutoModelForCausalLM.from_pretrained(tiny_policy, attention_dropout=0.5)
+    given = ([[5, 6, 7]], [[9, 10]], 1, torch.device("cpu"))
+    at_rest = pooled(model.eval(), *given)
+    torch.testing.assert_close(pooled(model.train(), *given), at_rest)
+    assert all(module.training for module in model.modules())
+    pooled(model.eval(), *given)
+    assert not model.training
 
 
 IMPUTED = {"reward": "letters", "from_share": 0.0, "threshold": -0.99, "window": 8}
@@ -300,6 +329,9 @@ def test_a_run_asks_for_three_of_four_and_says_who_was_scored(tiny_run: TinyRun,
         assert row["reward"] == pytest.approx(row["imputed/letters"] + row["term/vowels"])
     for row in rows:
         assert np.isfinite(row["predicted/letters"])
+        assert (row["request/letters"] is None) == (row["scored/letters"] == 0)
+    named = {row[f"request/{name}"] for row in rows for name in asked}
+    assert named - {None} == set(reward_server.request_ids)  # by which the server's log lines are found
 
 
 def test_a_resumed_run_takes_the_imputation_up_again(tiny_run: TinyRun) -> None:

@@ -36,6 +36,9 @@ def after(steps: int, limit: int, **changes: Any) -> str | None:
         ({"dead_group_share": 1.0, "ceiling_share": 1.0}, "upper bound"),
         ({"dead_group_share": 1.0, "terms": {"a": {"std": 0.0}}}, "a give every completion the same value"),
         ({"dead_group_share": 1.0}, "Raise grpo.temperature"),
+        # a group of four with one score each: nothing is known of how the rewards differ
+        ({"dead_group_share": 1.0, "failed_share": 0.75, "terms": {"a": {"std": None}}}, "75% of completions have no"),
+        ({"dead_group_share": 1.0, "failed_share": 0.75, "terms": {"a": {"std": 0.0}}}, "reward server's log"),
     ],
 )
 def test_a_run_that_stands_still_ends_with_what_stands_still_and_what_to_do(changes: dict[str, Any], said: str) -> None:
@@ -115,6 +118,16 @@ def test_what_has_taught_before_a_run_was_resumed_is_not_silent_after_it() -> No
     other.restore(*seen.state())  # on the ranks that have no ledger
     other.follow(rows([0.0, 1.0, 2.0, 3.0], [1.0] * 4))
     assert (other.silent, other.completions) == ([], 12)
+
+
+def test_completions_that_could_not_be_compared_prove_nothing_of_a_term() -> None:
+    seen = Sensitivity({"a": 1.0, "b": 0.5}, scaled=True)
+    for _ in range(100):
+        seen.follow(rows([0.0, 1.0, 2.0, 3.0], [None] * 4))  # a reward that fails for many steps
+        seen.follow(rows([0.0, 1.0, 2.0, 3.0], [1.0, None, None, None]))  # one score, and nothing to compare it with
+    assert seen.completions == 0
+    seen.follow(rows([0.0, 1.0, 2.0, 3.0], [1.0, 1.0, 1.0, None]))
+    assert (seen.silent, seen.completions) == (["b"], 3)
 
 
 def test_a_single_term_and_one_of_weight_zero_are_never_silent() -> None:

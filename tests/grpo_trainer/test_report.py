@@ -109,6 +109,25 @@ def test_steps_in_which_nothing_was_scored_leave_gaps_not_zeros(tmp_path: Path) 
     assert report.quarters(ledger.read_metrics(tmp_path)) == (None, None)
 
 
+def test_the_best_and_worst_completions_are_those_that_were_scored_and_by_what_they_earned(tmp_path: Path) -> None:
+    """Where a part is imputed, the corrected reward of a scored completion is not what it earned."""
+    run, rng = Ledger(tmp_path), random.Random(0)
+    scored = row(0, 3.7, "scored") | {"term/sql_cot": 0.9, "imputed/sql_cot": 3.7, "scored/sql_cot": 1.0}
+    other = row(1, -2.2, "also scored") | {"term/sql_cot": 0.1, "imputed/sql_cot": -2.2, "scored/sql_cot": 1.0}
+    guessed = row(2, 5.1, "guessed") | {"term/sql_cot": None, "imputed/sql_cot": 5.1, "scored/sql_cot": 0.0}
+    counts = {"reward": "sql_cot", "completions": 3, "calls": 2, "calls_saved": 1, "imputed": 1}
+    for step in (1, 2):
+        run.step(record(step, 2, rng) | {"failed_share": 0.0, "imputation": counts}, [scored, other, guessed])
+    page = report.write(tmp_path).read_text()
+    assert '<td class="n good">0.900</td>' in page
+    assert '<td class="n bad">0.100</td>' in page
+    assert "guessed" not in page
+    named = {name: value for value, name in report.figures(ledger.read_metrics(tmp_path))}
+    assert named["of completions failed"] == "0%"
+    assert named["of completions imputed"] == "33%"
+    assert "of completions imputed" not in report.summary(synthetic(tmp_path / "whole", 2))
+
+
 def test_without_matplotlib_one_line_says_so_and_the_page_is_written(tmp_path: Path) -> None:
     synthetic(tmp_path, 2)
     program = "import sys, pathlib\nsys.modules['matplotlib'] = None\n"
@@ -118,6 +137,28 @@ def test_without_matplotlib_one_line_says_so_and_the_page_is_written(tmp_path: P
     assert done.stdout.count("\n") == 1
     assert "guerdon[evaluation]" in done.stdout
     assert (tmp_path / "report.html").exists()
+
+
+def test_every_component_is_drawn_however_many_there_are() -> None:
+    """A diversity reward serves sixteen, twice as many as there are colours."""
+    from matplotlib.figure import Figure
+
+    from grpo_trainer.display import chart
+
+    names = [f"diversity/metric_{number}" for number in range(16)]
+    steps = [
+        {
+            "step": step,
+            "components": {name: stats(0.1 * step) for name in names},
+            "signal_share": dict.fromkeys(names, 0.1),
+        }
+        for step in (1, 2, 3)
+    ]
+    for draw in (chart.draw_components, chart.draw_signal):
+        axes = Figure().subplots()
+        draw(axes, steps)
+        assert len(axes.lines) == 16
+        assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 16
 
 
 def test_only_weights_that_move_are_drawn() -> None:

@@ -15,6 +15,7 @@ from grpo_trainer.examination.preflight import Ready
 from grpo_trainer.record import ledger, save_check, saving
 from grpo_trainer.run import run
 from grpo_trainer.stop_signal import StopSignal
+from long_work.exit_status import DIAGNOSED
 
 TinyRun = Callable[..., Ready]
 SHARED = [{"name": "letters", "weight": 1.0}, {"name": "digits", "weight": 1.0, "target_share": 0.2}]
@@ -43,7 +44,7 @@ def test_a_run_without_spread_ends_itself_with_a_diagnosis(
     tiny_run: TinyRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ready = tiny_run(rewards=[{"name": "constant"}], grpo={"max_steps": 9}, liveness={"steps": 2})
-    assert run(ready, StopSignal()) == 1
+    assert run(ready, StopSignal()) == DIAGNOSED
     assert len(ledger.read_metrics(ready.out)) == 2
     told, said = capsys.readouterr()
     assert "grpo.max_steps = 9; grpo.num_generations = 4" in told
@@ -57,11 +58,28 @@ def test_a_term_that_changes_nothing_ends_the_run(tiny_run: TinyRun, capsys: pyt
     ready = tiny_run(
         rewards=[{"name": "letters"}, {"name": "constant"}], grpo={"max_steps": 9}, liveness={"completions": 16}
     )
-    assert run(ready, StopSignal()) == 1
+    assert run(ready, StopSignal()) == DIAGNOSED
     assert len(ledger.read_metrics(ready.out)) == 2
     assert (
         "the reward 'constant' changes nothing: with weight 0 and with weight 10 the same 16" in capsys.readouterr().err
     )
+
+
+def test_a_reward_that_fails_is_not_said_to_change_nothing(
+    tiny_run: TinyRun, reward_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reward_server.fails = lambda reward, index: reward == "digits"
+    ready = tiny_run(
+        rewards=[{"name": "letters"}, {"name": "digits"}],
+        services={"max_failed_share": 1.0},
+        liveness={"completions": 8, "steps": 2},
+        grpo={"max_steps": 9},
+    )
+    assert run(ready, StopSignal()) == 1  # scores may come again
+    said = capsys.readouterr().err
+    assert "stopped after step 2" in said
+    assert "no completion has a score" in said
+    assert "changes nothing" not in said
 
 
 def test_what_was_saved_otherwise_than_trained_ends_the_run_with_1(

@@ -120,6 +120,11 @@ def test_a_group_without_spread_is_dead_and_one_with_spread_is_not() -> None:
     assert signals.dead_group_share(values, groups) == 2 / 3  # alike; spread; a single score
 
 
+@given(st.floats(-1e3, 1e3), st.integers(2, 20))
+def test_equal_values_have_no_spread_whatever_rounding_makes_of_their_mean(value: float, count: int) -> None:
+    assert signals.stats(np.full(count, value))["std"] == 0
+
+
 def test_the_share_at_the_ceiling_counts_scored_completions_only() -> None:
     assert signals.ceiling_share(np.array([1.0, 0.5, np.nan, 1.0]), 1.0) == 2 / 3
     assert signals.ceiling_share(np.array([1.0]), None) is None

@@ -3,9 +3,12 @@
 import ast
 import inspect
 import textwrap
+from collections.abc import Callable
 
 import pytest
 from accelerate import PartialState
+from transformers import Trainer
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOTrainer
 from trl.trainer import grpo_trainer as trl_module
 from trl.trainer.utils import is_async_callable
@@ -13,6 +16,10 @@ from trl.trainer.utils import is_async_callable
 from grpo_trainer import quiet
 from grpo_trainer.trainer import PolicyTrainer
 from guerdon.trl import RemoteReward
+
+
+def tree_of(method: Callable[..., object]) -> ast.Module:
+    return ast.parse(textwrap.dedent(inspect.getsource(method)))
 
 
 def parameters(method: object) -> list[str]:
@@ -31,12 +38,36 @@ def test_the_overridden_methods_have_the_signatures_they_are_called_with() -> No
     assert parameters(GRPOTrainer._save_checkpoint) == ["self", "model", "trial"]
 
 
-def test_no_more_than_three_methods_of_trl_are_overridden() -> None:
+def test_an_epoch_is_a_call_by_names_after_which_the_loop_asks_whether_to_stop() -> None:
+    calls = [node for node in ast.walk(tree_of(Trainer._inner_training_loop)) if isinstance(node, ast.Call)]
+    [call] = [call for call in calls if ast.unparse(call.func) == "self._run_epoch"]
+    assert not call.args
+    assert {keyword.arg for keyword in call.keywords} == set(parameters(Trainer._run_epoch)) - {"self"}
+    behind = ast.unparse(tree_of(Trainer._inner_training_loop)).partition("self._run_epoch(")[2]
+    assert "if self.control.should_training_stop:" in behind
+
+
+def test_a_checkpoint_is_written_where_the_imputation_is_and_ends_with_the_trainers_state() -> None:
+    body = inspect.getsource(Trainer._save_checkpoint)
+    assert 'checkpoint_folder = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"' in body
+    assert PREFIX_CHECKPOINT_DIR == "checkpoint"
+    assert parameters(GRPOTrainer._get_output_dir) == ["self", "trial"]
+    assert "run_dir = self._get_output_dir(trial=trial)" in body
+    assert body.index("_save_rng_state(output_dir)") < body.index("TRAINER_STATE_NAME")
+
+
+def test_what_is_added_to_trls_metrics_is_logged_with_them() -> None:
+    assert 'self._metrics = {"train": defaultdict(list)' in inspect.getsource(GRPOTrainer.__init__)
+    assert "self._metrics[mode].items()" in inspect.getsource(GRPOTrainer.log)
+
+
+def test_no_more_than_four_methods_of_trl_are_overridden() -> None:
     ours = {name for name, member in vars(PolicyTrainer).items() if inspect.isfunction(member)}
     assert {name for name in ours if hasattr(GRPOTrainer, name)} == {
         "__init__",
         "_calculate_rewards",
         "_generate_and_score_completions",
+        "_run_epoch",
         "_save_checkpoint",
     }
 
@@ -60,8 +91,7 @@ def test_completions_are_shuffled_only_after_their_rows_were_kept() -> None:
 
 
 def test_a_row_of_none_is_left_out_of_its_group_and_gets_no_advantage() -> None:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(GRPOTrainer._generate_and_score_completions)))
-    source = ast.unparse(tree)
+    source = ast.unparse(tree_of(GRPOTrainer._generate_and_score_completions))
     assert "rewards[unscorable_mask] = torch.nan" in source
     assert "torch.nan_to_num(advantages, nan=0.0)" in source
 

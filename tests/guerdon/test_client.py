@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from tests.loopback_http import Wire, wired
+from tests.loopback_http import Told, Wire, served, wired
 
 from guerdon.client import (
     AsyncRewardClient,
@@ -124,6 +124,13 @@ def test_an_answer_that_is_no_job_is_said_to_be_none(wire: Wire) -> None:
         client.submit(REQUEST)
     with pytest.raises(Unreadable, match="not of this contract"):
         asyncio.run(submitted())
+
+
+def test_an_answer_that_was_garbled_on_its_way_is_asked_for_again() -> None:
+    answers = [Told(200, "no gzip", {"content-encoding": "gzip"}), Told(202, JOB)]
+    with served(lambda _: answers.pop(0)) as url, RewardClient(url) as client:
+        assert client.submit(REQUEST).id
+    assert not answers
 
 
 def test_the_async_client_keeps_its_key_too(wire: Wire) -> None:

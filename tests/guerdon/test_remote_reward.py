@@ -231,6 +231,11 @@ def test_a_server_that_cannot_describe_its_rewards_now_still_scores(server: Serv
     assert "a/x" in metrics  # it was asked again
 
 
+def test_a_page_of_a_proxy_instead_of_the_list_costs_no_score(server: Server) -> None:
+    server.rewards = 200, {"page": "try again"}
+    assert called(RemoteReward({"a": 1.0}, url=server.url, num_generations=2), ["1", "22"]) == [1.0, 2.0]
+
+
 def test_a_request_that_is_wrong_as_a_whole_ends_the_run(server: Server) -> None:
     server.answer = lambda request: (422, {"error": "unknown rewards ['a']"})
     with pytest.raises(Refused, match="unknown rewards"):

@@ -6,20 +6,37 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import loopback_http
+from tests.loopback_http import Asked, Told
 
 from empathetic_recommender import recommender_command
+from guerdon.messages import RewardList
+from long_work import exit_status
 from preference_elicitation import probe as elicitation_probe
-from research_pipelines import pipeline, superseded, systems, time_left
+from research_pipelines import pipeline, served, superseded, systems, time_left
 from research_pipelines.failure import PipelineError
 from research_pipelines.plan import Plan, Size
 from research_pipelines.record import Record
 from research_pipelines.servers import Servers
 from research_pipelines.stage import Stage
 
+INFO: dict[str, Any] = {
+    **dict.fromkeys(["name", "kind", "description", "version"], "length"),
+    "components": {},
+    "settings": {},
+    "settings_schema": {},
+    "scope": "item",
+    "runs": "inline",
+    "reads": [],
+    "needs": [],
+    "range": {"low": 0, "high": 1, "better": "higher"},
+}
 LENGTH = '[length]\nkind = "length"\n'
 RUNNER = Path(__file__).parent / "two_stages.py"
 
@@ -183,6 +200,11 @@ def test_a_stage_that_fails_ends_the_pipeline_with_its_status(tmp_path: Path) ->
     assert not (tmp_path / "rows.jsonl").exists()
 
 
+def test_a_training_that_ended_itself_is_not_said_to_go_on() -> None:
+    assert "goes on" in pipeline._next(exit_status.INCOMPLETE)
+    assert "comes to the same end" in pipeline._next(exit_status.DIAGNOSED)
+
+
 def test_a_stage_that_makes_nothing_is_no_success(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="did not make"):
         run([Stage("idle", ("--version",), (tmp_path / "nothing",))], tmp_path)
@@ -239,6 +261,49 @@ def test_a_server_that_runs_already_is_used_and_none_is_started(tmp_path: Path) 
     with Servers(tmp_path, {"reward_url": "http://mine"}, threads=1) as servers:
         assert servers.for_stage(stage) == {"reward_url": "http://mine"}
     assert not (tmp_path / "servers").exists()
+
+
+@pytest.fixture
+def length_server() -> Iterator[tuple[str, dict[str, str]]]:
+    """A server that runs already: its URL, and the versions that it serves, which a test may change."""
+    versions = {"length": "length-1", "other": "other-1"}
+
+    def answer(_: Asked) -> Told:
+        infos = [INFO | {"name": name, "version": version} for name, version in versions.items()]
+        return Told(200 if versions else 404, RewardList.model_validate({"rewards": infos}).model_dump_json())
+
+    with loopback_http.served(answer) as url:
+        yield url, versions
+
+
+def test_a_server_that_runs_already_and_serves_another_version_is_another(
+    length_server: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    url, versions = length_server
+    made = tmp_path / "scored.jsonl"
+    stages = [rows(tmp_path), Stage("score", ("sqlcot", "build", "--rows", "4", "--out", str(made)), (made,), LENGTH)]
+
+    def record() -> Record:
+        return Record("toy", Plan(tmp_path), partial(served.versions, url))
+
+    with pipeline._locked(tmp_path) as lock, Servers(tmp_path, {"reward_url": url}, threads=1) as servers:
+        pipeline.run(stages, record(), servers, tmp_path, lock)
+    noted = json.loads((tmp_path / "pipeline.json").read_text())["stages"]
+    assert [noted[stage.name]["rewards"] for stage in stages] == [None, {"length": "length-1"}]
+    versions["other"] = "other-2"  # which no stage asks for
+    assert record().done(stages) == 2
+    versions["length"] = "length-2"
+    assert record().done(stages) == 1
+    assert "from 'score' on (its rewards changed)" in record().supersede(stages)
+
+
+def test_a_server_that_does_not_say_what_it_serves_ends_the_pipeline_in_words(
+    length_server: tuple[str, dict[str, str]],
+) -> None:
+    url, versions = length_server
+    versions.clear()
+    with pytest.raises(PipelineError, match=f"^--reward-url {url}: .* answered 404"):
+        served.versions(url)
 
 
 def test_servers_that_do_not_come_up_say_why(tmp_path: Path) -> None:

@@ -18,8 +18,20 @@ def parsed(argv: list[str]) -> argparse.Namespace:
         "their keys are in grpo_trainer/config/run_config.py and in any run that ships.",
     )
     described(parser)
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the last checkpoint in --out, with the same settings, policy, data and reward versions; only "
+        "where it writes, whom it asks and how long it trains may be others",
+    )
+    parser.add_argument(
+        "--resume-changed",
+        action="store_true",
+        help="go on with a run that is another now; the manifest that it had is kept as manifest-N.json",
+    )
+    arguments = parser.parse_args(argv)
+    arguments.resume |= arguments.resume_changed
+    return arguments
 
 
 def sections() -> str:

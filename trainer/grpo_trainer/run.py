@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedTokenizerBase
@@ -16,13 +16,15 @@ from grpo_trainer.imputation.in_training import columns as imputation_columns
 from grpo_trainer.model import model_cache, policy
 from grpo_trainer.model.completion_positions import only_completions
 from grpo_trainer.record import checkpoints, manifest, saving
-from grpo_trainer.record.ledger import Ledger, read_rollouts
+from grpo_trainer.record.ledger import Ledger
+from grpo_trainer.resumption import resumed
 from grpo_trainer.step_watch import StepWatch
 from grpo_trainer.stop_signal import Stopped, StopSignal
 from grpo_trainer.teaching import rollout
 from grpo_trainer.trainer import PolicyTrainer
 from guerdon.client import RewardServerError
 from guerdon.trl import TooManyFailed
+from long_work import exit_status
 
 
 def run(ready: Ready, stop: StopSignal) -> int:
@@ -41,11 +43,15 @@ def run(ready: Ready, stop: StopSignal) -> int:
         view.say(f"{facts['policy']['trained_parameters']:,} trained weights; writing to {out}")
         ledger = Ledger(out)
         watch = watched(trainer, ready, ledger, view, stop)
-        checkpoint = resumed(trainer, watch, ledger) if ready.resume else None
+        checkpoint, said = resumed(trainer, watch, ledger, ready, facts) if ready.resume else (None, [])
+        for line in said:
+            view.say(line)
         if trainer.is_world_process_zero():
             ledger.manifest(facts)
         began = saving.beginning(trainer, tokenizer, ready)
         status = train(trainer, watch, stop, checkpoint)
+        if checkpoint is not None and trainer.state.global_step == checkpoints.step(checkpoint) and not status:
+            view.say(f"the run had come to its end with step {trainer.state.global_step}; saving what it trained")
         wrong = saving.save(trainer, tokenizer, ready, out, began)
     for sentence in wrong:
         print(f"guerdon train: {sentence}", file=sys.stderr)
@@ -75,30 +81,6 @@ def prepared(
     return trainer, tokenizer, manifest.of(ready, trainer, attempt, fingerprint)
 
 
-def resumed(trainer: PolicyTrainer, watch: StepWatch, ledger: Ledger) -> str | None:
-    """Return the last whole checkpoint, with the ledger cut back to its step; None begins anew, at step 0.
-
-    The weights of terms with a target share go on from the ledger's rollouts, and so does which terms have taught.
-    """
-    found: list[Any] = [None, [], watch.sensitivity.state()]
-    if trainer.is_world_process_zero():
-        checkpoint = checkpoints.last_whole(ledger.folder)
-        checkpoints.forget_broken(ledger.folder)
-        ledger.cut_back(checkpoints.step(checkpoint) if checkpoint else 0)
-        rows = read_rollouts(ledger.folder) if trainer.running_weights or watch.sensitivity.silent else []
-        watch.sensitivity.follow_again(rows)
-        weighed = rows if trainer.running_weights else []
-        found = [str(checkpoint) if checkpoint else None, weighed, watch.sensitivity.state()]
-    if trainer.args.world_size > 1:
-        broadcast_object_list(found)
-    watch.sensitivity.restore(*found[2])
-    if trainer.running_weights:
-        trainer.weigh(trainer.running_weights.follow_again(found[1]))
-    if trainer.imputation is not None and found[0] is not None:
-        trainer.imputation.restore(found[0])
-    return cast(str | None, found[0])
-
-
 def watched(trainer: PolicyTrainer, ready: Ready, ledger: Ledger, view: LiveView, stop: StopSignal) -> StepWatch:
     weights = ready.config.weights
     columns = [*(f"term/{name}" for name in weights), *rollout.component_columns(ready.served, weights)]
@@ -114,28 +96,26 @@ def watched(trainer: PolicyTrainer, ready: Ready, ledger: Ledger, view: LiveView
     return watch
 
 
-def train(trainer: PolicyTrainer, watch: StepWatch, stop: StopSignal, checkpoint: str | None) -> int:
+def train(trainer: PolicyTrainer, watch: StepWatch, stop: StopSignal, checkpoint: Path | None) -> int:
     """Train to the end, to a signal, to a reward that keeps failing or to a run that teaches nothing.
 
-    The last three leave a checkpoint to resume.
+    The last three leave a checkpoint to resume. All ranks leave together, by the same of them.
     """
-    status = 0
+    status, why = 0, ""
     try:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except Stopped:
         pass
     except (TooManyFailed, RewardServerError) as error:
-        print(f"guerdon train: {error}", file=sys.stderr)
-        if trainer.args.world_size > 1:
-            raise SystemExit(1) from None  # the other ranks wait in a collective; the launcher ends them
-        status = 1
+        status, why = 1, str(error)
     if watch.ended is not None:
-        print(f"guerdon train: stopped after step {trainer.state.global_step}: {watch.ended}", file=sys.stderr)
-        status = 1
+        why = f"stopped after step {trainer.state.global_step}: {watch.ended}"
+        status = 1 if watch.unscored else exit_status.DIAGNOSED
     if stop.asked is not None:
-        print(f"guerdon train: stopped after step {trainer.state.global_step}; --resume goes on", file=sys.stderr)
-        status = stop.status
-    if status and trainer.args.world_size == 1:  # several ranks saved as they left
+        status, why = stop.status, f"stopped after step {trainer.state.global_step}; --resume goes on"
+    if status:
+        if trainer.is_world_process_zero():
+            print(f"guerdon train: {why}", file=sys.stderr)
         save_checkpoint(trainer)
     return status
 
@@ -143,5 +123,8 @@ def train(trainer: PolicyTrainer, watch: StepWatch, stop: StopSignal, checkpoint
 def save_checkpoint(trainer: PolicyTrainer) -> None:
     """Save the step that the run has come to, unless it is saved already."""
     step, folder = trainer.state.global_step, Path(str(trainer.args.output_dir))
-    if step > 0 and not checkpoints.is_whole(folder / f"checkpoint-{step}"):
+    saved = [checkpoints.is_whole(folder / f"checkpoint-{step}")]
+    if trainer.args.world_size > 1:
+        broadcast_object_list(saved)  # each of them looking would find what another one has just saved
+    if step > 0 and not saved[0]:
         trainer._save_checkpoint(trainer.model, trial=None)

@@ -11,7 +11,7 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from grpo_trainer.config.effective_settings import effective
 from grpo_trainer.config.run_file import RunFileError
-from grpo_trainer.examination import expected_work, prompt_lengths
+from grpo_trainer.examination import expected_work, hub_failure, prompt_lengths
 from grpo_trainer.examination.finding import Finding
 from grpo_trainer.examination.preflight import Ready
 from grpo_trainer.imputation.imputer import Imputer
@@ -58,13 +58,17 @@ def agreed(ready: Ready, args: GRPOConfig) -> tuple[Path, str]:
 
 
 def load_policy(ready: Ready) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the model and its tokenizer.
+
+    Raises:
+        NotReadyError: they come from a hub that does not answer.
+        RunFileError: they cannot be loaded as the run file describes them.
+    """
     settings = ready.config.policy
-    try:
+    with hub_failure.told("[policy]", policy.PolicyError, CacheError):
         source = policy.located(settings.model)
         tokenizer = policy.load_tokenizer(settings, source)
         return policy.load_model(settings, source, tokenizer, policy.dtype_of(settings.dtype)), tokenizer
-    except (policy.PolicyError, CacheError) as error:
-        raise RunFileError(f"[policy]: {error}") from error
 
 
 def require_room_for_prompts(

@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from grpo_trainer.config.run_config import RunConfig
 from grpo_trainer.stop_signal import StopSignal
 from grpo_trainer.teaching import parameter_change, rollout
-from grpo_trainer.teaching.liveness import Liveness
+from grpo_trainer.teaching.liveness import FAILED, Liveness
 from grpo_trainer.teaching.sensitivity import Sensitivity
 from grpo_trainer.teaching.skill import RunningSkill
 from grpo_trainer.trainer import PolicyTrainer
@@ -29,7 +29,8 @@ Record = dict[str, Any]
 class StepWatch(TrainerCallback):
     """Hands every step's record and rows to `on_step`, on the main process, before the step's checkpoint is saved.
 
-    `ended` says why the run ended itself, where it did; `sensitivity`, which terms have taught nothing so far.
+    `ended` says why the run ended itself, where it did, and `unscored` whether that was for want of scores, which may
+    come again; `sensitivity`, which terms have taught nothing so far.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class StepWatch(TrainerCallback):
         self.trainer, self.served, self.weights, self.stop = trainer, served, config.weights, stop
         self.on_step, self.on_evaluation = on_step, on_evaluation
         self.ended: str | None = None
+        self.unscored = False
         self._liveness = Liveness(config.liveness.steps)
         self.sensitivity = Sensitivity(config.weights, scaled=trainer.scales_by_group)
         self._judged_after = config.liveness.completions
@@ -80,10 +82,13 @@ class StepWatch(TrainerCallback):
         self._taught |= self._skill.follow(self._rows)
         if self.trainer.imputation is not None:
             self._taught |= self.trainer.imputation.take_record()
+            self.trainer.imputation.settle()
         self._taught |= {"parameter_change": self._change, "reward_seconds": reward_seconds}
         self.trainer.report(tracked(self._taught))
-        if args.world_size > 1 and any(gather_object([self.stop.asked is not None])):
-            control.should_training_stop = control.should_save = True
+        if args.world_size > 1:
+            self.stop.agree(gather_object([self.stop.sent]))
+            if self.stop.asked is not None:
+                control.should_training_stop = control.should_save = True
 
     def on_log(
         self,
@@ -100,6 +105,7 @@ class StepWatch(TrainerCallback):
                 self.on_step(record, self._rows)
             self.ended = self._reason_to_end(record)  # every rank has the same rows, so they end at the same step
             if self.ended is not None:
+                self.unscored = (record.get("failed_share") or 0) >= FAILED
                 control.should_training_stop = control.should_save = True
             self.stop.release()
         elif "eval_loss" in logs and state.is_world_process_zero:
@@ -121,9 +127,10 @@ class StepWatch(TrainerCallback):
 
     def _reason_to_end(self, record: Record) -> str | None:
         self.sensitivity.follow(self._rows)
-        if self.sensitivity.silent and 0 < self._judged_after <= self.sensitivity.completions:
-            return self.sensitivity.refusal()
-        return self._liveness.follow(record)
+        if stands_still := self._liveness.follow(record):  # first: it knows of failures, and says why nothing differs
+            return stands_still
+        judged = 0 < self._judged_after <= self.sensitivity.completions
+        return self.sensitivity.refusal() if judged and self.sensitivity.silent else None
 
     def _held(self) -> list[torch.Tensor]:
         return parameter_change.held(self.trainer.model.parameters())

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterable
 from types import FrameType
 from typing import Self
 
@@ -13,11 +14,16 @@ class Stopped(KeyboardInterrupt):
 class StopSignal:
     """Raises Stopped in the main thread as soon as a signal comes, or at release() where it came while held.
 
-    With several ranks nothing is raised: the ranks must leave at the same step, so they ask each other (`asked`).
-    A second signal raises KeyboardInterrupt at once.
+    With several ranks nothing is raised: the ranks must leave at the same step, so they tell each other what they
+    were `sent`, and `agree`. A second signal raises KeyboardInterrupt at once.
+
+    Attributes:
+        sent: the number of the signal that this process was sent, if any.
+        asked: that of the signal by which the run ends, the same on all ranks.
     """
 
     def __init__(self) -> None:
+        self.sent: int | None = None
         self.asked: int | None = None
         self._held = int(os.environ.get("WORLD_SIZE", "1")) > 1
         self._always_held = self._held
@@ -25,10 +31,14 @@ class StopSignal:
     @property
     def status(self) -> int:
         """The exit status by convention: 128 + the signal's number."""
-        return 128 + (self.asked or signal.SIGINT)
+        return 128 + (self.asked or self.sent or signal.SIGINT)
 
     def hold(self) -> None:
         self._held = True
+
+    def agree(self, sent: Iterable[int | None]) -> None:
+        """Take up what all ranks were sent, told in the order of the ranks: whoever was sent it, all end by it."""
+        self.asked = next((number for number in sent if number is not None), None)
 
     def release(self) -> None:
         self._held = self._always_held
@@ -44,8 +54,10 @@ class StopSignal:
             signal.signal(name, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        if self.asked is not None:
+        if self.sent is not None:
             raise KeyboardInterrupt
-        self.asked = number
+        self.sent = number
+        if not self._always_held:
+            self.asked = number
         if not self._held:
             raise Stopped

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from grpo_trainer.held_failure import HeldFailure
 from grpo_trainer.imputation.imputer import Imputer
 from grpo_trainer.imputation.in_training import ImputedReward, as_tensor
 from grpo_trainer.teaching import rollout
@@ -20,8 +21,10 @@ from guerdon.trl import RemoteReward
 class PolicyTrainer(GRPOTrainer):
     """GRPOTrainer with one RemoteReward, which keeps what each generation batch was given.
 
-    The seam is two private methods, held by tests/grpo_trainer/test_trainer_seam.py: `_calculate_rewards` is given
-    every completion's tokens, and `_generate_and_score_completions` returns this rank's advantages in the same order.
+    The seam, held by tests/grpo_trainer/test_trainer_seam.py, is four private methods: `_calculate_rewards` is given
+    every completion's tokens, `_generate_and_score_completions` returns this rank's advantages in the same order,
+    `_save_checkpoint` writes a checkpoint, and `_run_epoch` trains until the run has its steps. Of TRL's own,
+    `_tokenize_prompts`, `_metrics` and `_get_output_dir` are used as they are.
     """
 
     model: PreTrainedModel
@@ -42,7 +45,8 @@ class PolicyTrainer(GRPOTrainer):
         self._tokens: list[int] = []
         self._rows: list[rollout.Row] = []
         self._reward_seconds = 0.0
-        super().__init__(reward_funcs=cast(Any, remote_reward), **settings)
+        self._reward = HeldFailure(remote_reward)
+        super().__init__(reward_funcs=cast(Any, self._reward), **settings)
         self.imputation = (
             ImputedReward(imputed, imputer, remote_reward, self.accelerator) if imputed and imputer else None
         )
@@ -76,7 +80,7 @@ class PolicyTrainer(GRPOTrainer):
     ) -> Any:
         self._tokens = [len(ids) for ids in completion_ids_list]
         if self.imputation is None or self._remote.phase == "eval":
-            return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+            return self._asked_for(inputs, prompts, completions, completion_ids_list)
         self.imputation.ask(
             self.model,
             self._tokenize_prompts(prompts)[0],
@@ -84,14 +88,28 @@ class PolicyTrainer(GRPOTrainer):
             batch=self.args.per_device_train_batch_size,
             progress=self.state.global_step / max(1, self.state.max_steps),
         )
-        asked = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        asked = self._asked_for(inputs, prompts, completions, completion_ids_list)
         self._rewards = self.imputation.complete(self._scores[-1])
         return as_tensor(self._rewards, like=asked)
 
+    def _asked_for(self, *batch: Any) -> Any:
+        rewards = super()._calculate_rewards(*batch)
+        self._reward.raise_on_all_ranks()
+        return rewards
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self.imputation is not None and self.args.should_save:  # first: a checkpoint is whole once TRL has saved it
+            folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+            folder.mkdir(parents=True, exist_ok=True)
+            self.imputation.save(folder)
         super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
-        if self.imputation is not None and self.args.should_save:
-            self.imputation.save(Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}")
+
+    def _run_epoch(self, *epoch: Any, **named: Any) -> None:
+        """Train an epoch, unless the run had come to its end already when it was saved."""
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*epoch, **named)  # type: ignore[no-untyped-call]
 
     def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
         self._remote.phase = "train" if self.model.training else "eval"

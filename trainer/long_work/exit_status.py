@@ -9,6 +9,8 @@ LACKS_A_PACKAGE = 1
 CANNOT_BE_DONE = 2
 INCOMPLETE = 3
 """Done, and some of it failed; the same command tries that again."""
+DIAGNOSED = 4
+"""Ended by itself before its time, and said why: the same command comes to the same end."""
 INTERRUPTED = 130
 
 

@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from long_work import exit_status
 from long_work.command_error import CommandError
-from research_pipelines import systems, time_left
+from research_pipelines import served, systems, time_left
 from research_pipelines.failure import PipelineError
 from research_pipelines.plan import Plan
 from research_pipelines.record import Record, missing
@@ -28,14 +30,15 @@ def main(argv: list[str]) -> int:
     plan = planned(options)
     stages: list[Stage] = systems.system(options.name).stages(plan)
     given = {"reward_url": options.reward_url, "judge_url": options.judge_url}
+    others = partial(served.versions, options.reward_url) if options.reward_url else None
     try:
-        print(shown(options.name, plan, stages, Record(options.name, plan)))
+        print(shown(options.name, plan, stages, Record(options.name, plan, others)))
         if options.dry_run:
             return 0
         urls = {name: url for name, url in given.items() if url}
         threads = None if plan.size == "real" else 1  # the trainer needs the other core
         with _terminated(), _locked(plan.out) as lock, Servers(plan.out, urls, threads=threads) as servers:
-            record = Record(options.name, plan)  # once more: another pipeline may just have ended here
+            record = Record(options.name, plan, others)  # once more: another pipeline may just have ended here
             run(stages, record, servers, plan.out, lock)
     except CommandError as error:
         print(f"guerdon pipeline: {error}", file=sys.stderr)
@@ -95,10 +98,16 @@ def run(stages: Sequence[Stage], record: Record, servers: Servers, out: Path, lo
         record.begin(stage)
         status = _run(arguments, lock)
         if status != 0:
-            raise PipelineError(f"{stage.name} ended with status {status}; the same command goes on from there", status)
+            raise PipelineError(f"{stage.name} ended with status {status}; {_next(status)}", status)
         if absent := missing(stage):
             raise PipelineError(f"{stage.name} ended well, but did not make {', '.join(map(str, absent))}")
         record.end(stage, time.monotonic() - started)
+
+
+def _next(status: int) -> str:
+    if status == exit_status.DIAGNOSED:
+        return "it ended itself: what its diagnosis names has to change first, the same command comes to the same end"
+    return "the same command goes on from there"
 
 
 def _run(arguments: Sequence[str], lock: int) -> int:

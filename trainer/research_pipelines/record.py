@@ -1,7 +1,8 @@
 """What a pipeline has done in its folder, stage by stage: pipeline.json."""
 
 import os
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,20 @@ class Record:
 
     Seeds can be added behind those that are there; what compares the seeds is done anew then.
 
+    Args:
+        pipeline: its name.
+        plan: what it is asked for.
+        served: says the versions of the rewards at --reward-url, which are noted in the place of a stage's own rewards:
+            a server that serves others on a repetition is another one. None where the stages' servers are started here.
+
     Raises:
         PipelineError: the folder holds another pipeline's results, the same one's of another size or other seeds, or
             something that is no such record.
     """
 
-    def __init__(self, pipeline: str, plan: Plan) -> None:
-        self._out, self._file = plan.out, plan.out / NAME
+    def __init__(self, pipeline: str, plan: Plan, served: Callable[[], Mapping[str, str]] | None = None) -> None:
+        self._out, self._file, self._served = plan.out, plan.out / NAME, served
+        self._versions: Mapping[str, str] | None = None
         asked = {"pipeline": pipeline, "size": plan.size, "seeds": list(plan.seeds), "policy": plan.policy}
         self._content: dict[str, Any] = asked | {"stages": {}}
         if self._file.exists():
@@ -70,6 +78,7 @@ class Record:
 
     def begin(self, stage: Stage) -> None:
         """Note what the stage is begun with, so that nobody goes on with it in another way."""
+        self._versions = None  # the server that runs already may be another since the stage before
         self._content["stages"][stage.name] = self._asked(stage) | {"seconds": None}
         self._write()
 
@@ -78,9 +87,18 @@ class Record:
         self._write()
 
     def _asked(self, stage: Stage) -> dict[str, Any]:
-        rewards = sha256(stage.rewards.encode()).hexdigest()[:16] if stage.rewards else None
         makes = [os.path.relpath(path, self._out) for path in stage.makes]
-        return {"command": list(stage.command), "rewards": rewards, "makes": makes}
+        return {"command": list(stage.command), "rewards": self._rewards(stage), "makes": makes}
+
+    def _rewards(self, stage: Stage) -> str | dict[str, str | None] | None:
+        """Return the rewards' text as a hash; the versions of those that it names where they are served already."""
+        if not stage.rewards:
+            return None
+        if self._served is None:
+            return sha256(stage.rewards.encode()).hexdigest()[:16]
+        if self._versions is None:
+            self._versions = self._served()
+        return {name: self._versions.get(name) for name in sorted(tomllib.loads(stage.rewards))}
 
     def _noted(self, stage: Stage) -> dict[str, Any]:
         return self._content["stages"].get(stage.name) or {}

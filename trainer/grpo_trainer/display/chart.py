@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,13 @@ Draw = Callable[[Axes, Metrics], None]
 
 INK, FAINT = "#1f2937", "#9ca3af"
 COLOURS = ("#0f766e", "#b45309", "#4338ca", "#be185d", "#4d7c0f", "#0369a1", "#7c2d12", "#6b7280")
+LINES = ("-", "--", ":", "-.")
+WIDTH, HEIGHT = 5.6, 2.9
+"""Of a panel, in inches."""
+LEGEND_ROW = 0.17
+"""Inches that each row of a legend from the third on makes a panel of a page higher."""
+LEGEND_LETTERS = 96
+"""Letters of a legend that stand beside each other, each entry with ten for its line and the gap behind it."""
 STYLE: Any = {  # matplotlib types the keys of its settings one by one
     "axes.edgecolor": "#d1d5db",
     "axes.grid": True,
@@ -45,7 +52,7 @@ def png(metrics: Metrics, path: Path) -> None:
     shown = panels(metrics)
     rows = math.ceil(len(shown) / 2)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 2.9 * rows), layout="constrained")
+        figure = Figure(figsize=(2 * WIDTH, HEIGHT * rows), layout="constrained")
         cells = figure.subplots(rows, 2, squeeze=False).flatten()
         for axes, (title, draw) in zip(cells, shown, strict=False):
             _panel(axes, title, draw, metrics)
@@ -59,8 +66,11 @@ def svgs(metrics: Metrics) -> list[str]:
     drawn = []
     with mpl.rc_context(STYLE):
         for title, draw in panels(metrics):
-            figure = Figure(figsize=(5.6, 2.9), layout="constrained")
-            _panel(figure.subplots(), title, draw, metrics)
+            figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+            axes = figure.subplots()
+            _panel(axes, title, draw, metrics)
+            labels = axes.get_legend_handles_labels()[1]
+            figure.set_figheight(HEIGHT + LEGEND_ROW * max(0, math.ceil(len(labels) / columns(labels)) - 2))
             out = io.StringIO()
             figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
             drawn.append(out.getvalue()[out.getvalue().index("<svg") :])
@@ -75,7 +85,7 @@ def panels(metrics: Metrics) -> list[tuple[str, Draw]]:
         ("Components of the reward", draw_components),
         ("Signal share: who moves the policy", draw_signal),
         *moving,
-        ("Lost: dead groups, completions without a score", draw_lost),
+        ("Lost: dead groups, failed completions", draw_lost),
         ("Share of the step spent waiting for rewards", draw_wait),
         ("How far a step moves the policy", draw_change),
     ]
@@ -92,23 +102,21 @@ def draw_reward(axes: Axes, metrics: Metrics) -> None:
 
 def draw_components(axes: Axes, metrics: Metrics) -> None:
     names = list(dict.fromkeys(name for record in metrics for name in record.get("components") or {}))
-    for name, colour in zip(names, COLOURS, strict=False):
+    for name, style in styled(names):
         steps, mean = series(metrics, "components", name, "mean")
-        axes.plot(steps, smoothed(mean), color=colour, linewidth=1.6, label=_legend(name, names))
-    if names:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
+        axes.plot(steps, smoothed(mean), **style, linewidth=1.6, label=_legend(name, names))
+    legend_below(axes)
 
 
 def draw_signal(axes: Axes, metrics: Metrics) -> None:
     names = list(dict.fromkeys(name for record in metrics for name in record.get("signal_share") or {}))
-    for name, colour in zip(names, COLOURS, strict=False):
+    for name, style in styled(names):
         steps, share = series(metrics, "signal_share", name)
-        axes.plot(steps, [100 * one for one in smoothed(share)], color=colour, linewidth=1.6, label=name)
+        axes.plot(steps, [100 * one for one in smoothed(share)], **style, linewidth=1.6, label=name)
     low, high = axes.get_ylim()
     axes.set_ylim(min(-2, low), max(102, high))  # a share can be negative, and another then over 100 %
     axes.set_ylabel("%")
-    if names:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
+    legend_below(axes)
 
 
 def moving_weights(metrics: Metrics) -> list[str]:
@@ -118,17 +126,17 @@ def moving_weights(metrics: Metrics) -> list[str]:
 
 
 def draw_weights(axes: Axes, metrics: Metrics) -> None:
-    for name, colour in zip(moving_weights(metrics), COLOURS, strict=False):
+    for name, style in styled(moving_weights(metrics)):
         steps, weight = series(metrics, "weights", name)
-        axes.plot(steps, weight, color=colour, linewidth=1.6, label=name)
+        axes.plot(steps, weight, **style, linewidth=1.6, label=name)
     axes.set_ylabel("weight")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
+    legend_below(axes)
 
 
 def draw_lost(axes: Axes, metrics: Metrics) -> None:
     _share(axes, metrics, "dead_group_share", COLOURS[2], "groups without spread")
-    _share(axes, metrics, "failed_share", COLOURS[3], "completions without a score")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
+    _share(axes, metrics, "failed_share", COLOURS[3], "completions failed")
+    legend_below(axes)
 
 
 def draw_wait(axes: Axes, metrics: Metrics) -> None:
@@ -143,6 +151,24 @@ def draw_change(axes: Axes, metrics: Metrics) -> None:
     axes.plot(steps, change, color=COLOURS[4], linewidth=1.6)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("‖Δθ‖ / ‖θ‖")
+
+
+def legend_below(axes: Axes) -> None:
+    if labels := axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=columns(labels))
+
+
+def columns(labels: Sequence[str]) -> int:
+    """Return how many of a legend's entries fit beside each other, four at most."""
+    longest = max(map(len, labels), default=0)
+    return max(1, min(4, LEGEND_LETTERS // (longest + 10)))
+
+
+def styled(names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield each name with a colour and line of its own: the line changes where the colours begin anew."""
+    for place, name in enumerate(names):
+        line, colour = divmod(place, len(COLOURS))
+        yield name, {"color": COLOURS[colour], "linestyle": LINES[line % len(LINES)]}
 
 
 def series(metrics: Metrics, *place: str) -> tuple[list[int], list[float]]:

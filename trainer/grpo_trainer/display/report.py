@@ -3,9 +3,11 @@
 import html
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -19,6 +21,8 @@ from grpo_trainer.record import ledger
 PAGE = Template((files("grpo_trainer") / "display/report_template/report.html").read_text(encoding="utf-8"))
 SHOWN = 6
 """Completions shown at either end."""
+NO_COMPONENT = ("version/", "request/", "term/", "weight/", "scored/")
+"""What a rollout's columns begin with that are none of the reward's components."""
 LONGEST = 1500
 """Characters of a text that the page shows."""
 
@@ -33,7 +37,8 @@ def write(out: Path) -> Path:
     """
     metrics, rows = ledger.read_metrics(out), ledger.read_rollouts(out)
     panels = _panels(metrics, out / "chart.png") if metrics else ""
-    scored = sorted((row for row in rows if row["reward"] is not None), key=lambda row: float(row["reward"]))
+    worth = [(value, row) for row in rows if (value := earned(row)) is not None]
+    scored = [row for _, row in sorted(worth, key=itemgetter(0))]
     known = _manifest(out)
     page = PAGE.substitute(
         title=html.escape(f"Run {known.get('name', out.name)}"),
@@ -73,9 +78,20 @@ def figures(metrics: Metrics) -> list[tuple[str, str]]:
         (str(len(metrics)), "steps"),
         (duration(took), "training time"),
         (percent(waited / took if took else None), "of it waiting for rewards"),
-        (percent(sum(failed) / len(failed) if failed else None), "of completions not scored"),
+        (percent(sum(failed) / len(failed) if failed else None), "of completions failed"),
+        *_imputed(metrics),
         *_skills(metrics),
     ]
+
+
+def _imputed(metrics: Metrics) -> list[tuple[str, str]]:
+    """Return the share of completions whose reward was predicted; of ledgers that do not count them, a dash."""
+    records = [record["imputation"] for record in metrics if record.get("imputation")]
+    if not records:
+        return []
+    known = all("imputed" in record for record in records)
+    imputed, completions = (sum(record.get(name, 0) for record in records) for name in ("imputed", "completions"))
+    return [(percent(imputed / completions if known else None), "of completions imputed")]
 
 
 def _skills(metrics: Metrics) -> list[tuple[str, str]]:
@@ -98,6 +114,16 @@ def quarters(metrics: Metrics) -> tuple[float | None, float | None]:
     if len(means) < 2:
         return None, None
     return sum(means[:size]) / size, sum(means[-size:]) / size
+
+
+def earned(row: Row) -> float | None:
+    """Return the sum of a row's terms as they were served: its reward, but where a part of the rewards is imputed.
+
+    There the correction gives even scored completions rewards outside the range that the reward itself has. None where
+    a term was not asked for or failed.
+    """
+    terms = [value for name, value in row.items() if name.startswith("term/")]
+    return None if not terms or None in terms else math.fsum(terms)
 
 
 def _panels(metrics: Metrics, chart_path: Path) -> str:
@@ -127,10 +153,10 @@ def _completion(row: Row, kind: str) -> str:
     parts = [
         f"{html.escape(name)} {number(value)}"
         for name, value in row.items()
-        if "/" in name and not name.startswith(("version/", "term/", "weight/"))
+        if "/" in name and not name.startswith(NO_COMPONENT)
     ]
     return (
-        f'<tr><td class="n {kind}">{number(row["reward"])}</td><td class="n">{row["step"]}</td>'
+        f'<tr><td class="n {kind}">{number(earned(row))}</td><td class="n">{row["step"]}</td>'
         f"<td><pre>{_text(row['completion'])}</pre><details><summary>prompt</summary><pre>{_text(row['prompt'])}</pre>"
         f'</details></td><td class="parts">{"<br>".join(parts)}</td></tr>'
     )

@@ -10,6 +10,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from grpo_trainer.config.run_config import RunConfig
 from grpo_trainer.examination.finding import Finding, fail, ok
 from grpo_trainer.examination.preflight import existing
+from grpo_trainer.imputation.subset import FEWEST
 
 MOMENTS = 2
 """AdamW keeps two float32 values of every trained weight."""
@@ -25,9 +26,6 @@ class Work:
     steps: int
     completions: int
     evaluated: int
-
-    def calls(self, rewards: int) -> int:
-        return (self.completions + self.evaluated) * rewards
 
 
 def work(args: GRPOConfig, train_rows: int, validation_rows: int) -> Work:
@@ -50,26 +48,46 @@ def work(args: GRPOConfig, train_rows: int, validation_rows: int) -> Work:
     return Work(steps, math.ceil(steps * per_step / reuse), evaluated)
 
 
+def calls(config: RunConfig, args: GRPOConfig, found: Work) -> dict[str, int]:
+    """Return how many completions each reward is asked for: of one that is imputed the fewest, its gate being open."""
+    asked = dict.fromkeys(config.weights, found.completions + found.evaluated)
+    settings = config.imputation
+    if settings is not None and config.imputed is not None and settings.mode == "impute":
+        size = args.num_generations or 1
+        part = max(settings.q * size, min(FEWEST, size)) / size
+        at_first = sum(step / found.steps < settings.from_share for step in range(found.steps)) / max(1, found.steps)
+        asked[config.imputed] = round(found.completions * (at_first + (1 - at_first) * part)) + found.evaluated
+    return asked
+
+
 def of_calls(config: RunConfig, args: GRPOConfig, found: Work, prompt_tokens: float) -> list[Finding]:
     """Say what the whole run asks of the policy and of each reward; `prompt_tokens` is the mean of a prompt."""
     completions = found.completions + found.evaluated
     longest = args.max_completion_length or 0
     generated, read = completions * longest, round(completions * prompt_tokens)
+    asked = calls(config, args, found)
+    least = _least(list(asked.values()), completions)
     lines = [
         ok(
             "expected work",
             f"{found.steps:,} steps, {completions:,} completions ({found.evaluated:,} of them in evaluations): at most "
-            f"{generated:,} tokens written after {read:,} tokens of prompts; {found.calls(len(config.rewards)):,} "
-            "reward calls",
+            f"{generated:,} tokens written after {read:,} tokens of prompts; {least}"
+            f"{sum(asked.values()):,} reward calls",
         )
     ]
     priced = [term for term in config.rewards if term.cost_per_call is not None]
     if priced:
-        total = sum((term.cost_per_call or 0) * completions for term in priced)
+        total = sum((term.cost_per_call or 0) * asked[term.name] for term in priced)
+        least = _least([asked[term.name] for term in priced], completions)
         rest = len(config.rewards) - len(priced)
         unknown = f"; {rest} rewards name no cost_per_call" if rest else ""
-        lines.append(ok("expected cost", f"{total:,.2f} for {', '.join(term.name for term in priced)}{unknown}"))
+        lines.append(ok("expected cost", f"{least}{total:,.2f} for {', '.join(term.name for term in priced)}{unknown}"))
     return lines
+
+
+def _least(asked: list[int], completions: int) -> str:
+    """Return `at least` where something is imputed: while its gate is closed, everyone is scored."""
+    return "at least " if min(asked) < completions else ""
 
 
 def of_disk(folder: Path, args: GRPOConfig, found: Work, trained: int, beside: int) -> Finding:

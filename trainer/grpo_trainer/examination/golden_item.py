@@ -111,8 +111,9 @@ ADVICE = {
     "invalid_input": "The dataset lacks what the reward reads; GET /v1/rewards says what it needs.",
     "judge_budget": "Raise the judge's budget.",
     "judge_quota": "The judge's provider refuses more; wait, or name another judge.",
+    "judge_timeout": "The judge's model takes longer than the judge server waits for it; see its log.",
     "judge_transport": "The judge server or its provider does not answer; start it, or see its log.",
 }
 """What helps against a failure, by its status."""
-PASSING = {"timeout", "worker_lost", "overloaded", "judge_quota", "judge_transport"}
+PASSING = {"timeout", "worker_lost", "overloaded", "judge_quota", "judge_timeout", "judge_transport"}
 """Failures of a server that is not ready yet, or too busy, e.g. while its models are loaded."""

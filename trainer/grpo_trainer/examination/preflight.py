@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from pydantic import ValidationError
 
 from grpo_trainer.config.run_config import RunConfig
 from grpo_trainer.config.run_file import NotReadyError, RunFileError
 from grpo_trainer.config.run_place import nearest, sentence
 from grpo_trainer.config.run_size import REAL
+from grpo_trainer.examination import hub_failure
 from grpo_trainer.examination.finding import Finding, warn
 from grpo_trainer.imputation.refusal import refusal
 from grpo_trainer.record.ledger import holds_a_run
-from guerdon.client import RewardClient, RewardServerError
+from guerdon.client import RewardClient, RewardServerError, Unreachable
 from guerdon.messages import RewardInfo
 from long_work.command_error import CommandError
 
@@ -35,23 +35,25 @@ class Ready:
     token: str | None
     resume: bool
     size: str = REAL
+    resume_changed: bool = False
 
 
 DEFAULT_VARIABLE = "GUERDON_REWARD_TOKEN"
 """Where the reward server takes its token from: on one machine, or in one compose file, nothing is said twice."""
+SILENCE_S = 3.0
+"""How long a reward server may not answer at all before it is said. One that answers is asked for a step's deadline."""
 
 
 def load_rows(config: RunConfig) -> tuple[Rows, Rows]:
     """Return the dataset's (train, validation) rows, with prompts as the policy takes them.
 
     Raises:
+        NotReadyError: it comes from a hub that does not answer.
         RunFileError: the dataset refuses its settings, or has no rows.
     """
     datasets = import_module("grpo_trainer.datasets")
-    try:
+    with hub_failure.told(f"[dataset] {config.dataset.name}", OSError, TypeError, ValueError, CommandError):
         train, validation = datasets.load(config.dataset.name, **config.dataset.settings)
-    except (OSError, TypeError, ValueError, CommandError) as error:
-        raise RunFileError(f"[dataset] {config.dataset.name}: {error}.") from error
     if not train:
         raise RunFileError(f"[dataset] {config.dataset.name} has no training rows with these settings.")
     return [_prompted(row, config) for row in train], [_prompted(row, config) for row in validation]
@@ -61,19 +63,19 @@ def served_rewards(config: RunConfig) -> dict[str, RewardInfo]:
     """Return what the server says about each reward of the run.
 
     Raises:
-        NotReadyError: it cannot be reached.
-        RunFileError: it does not serve one of them.
+        NotReadyError: it cannot be reached, or cannot answer now.
+        RunFileError: it does not serve one of them, or does not say which it serves.
     """
     url = config.services.reward_url
     try:
-        with RewardClient(url, token(config)) as client:
-            served = {info.name: info for info in client.rewards()}
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        with RewardClient(url, token(config), SILENCE_S) as client:
+            served = {info.name: info for info in client.rewards(config.services.deadline_s)}
+    except (Unreachable, httpx.HTTPError, httpx.InvalidURL) as error:
         raise NotReadyError(
             f"no reward server answers at {url} ({error or type(error).__name__}). Start one with `guerdon up`, or "
             "name another with --reward-url."
         ) from error
-    except (RewardServerError, ValidationError) as error:
+    except RewardServerError as error:
         raise RunFileError(f"{url} does not say which rewards it serves: {error}.") from error
     if unknown := [name for name in config.weights if name not in served]:
         known = ", ".join(sorted(served))

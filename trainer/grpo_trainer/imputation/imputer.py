@@ -34,11 +34,19 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one batch: (N,) predictions, (N,) rewards to train on with NaN for none, and the ledger's record."""
+    """What came of one batch of N completions.
+
+    Attributes:
+        predicted: (N,) what the hidden states say.
+        used: (N,) rewards to train on, NaN for none.
+        record: the ledger's, of this batch.
+        rho: the rank agreement of each group that has one, of which the record has the means by the same names.
+    """
 
     predicted: Floats
     used: Floats
     record: dict[str, Any]
+    rho: dict[str, list[float]]
 
 
 class Imputer:
@@ -49,6 +57,7 @@ class Imputer:
         self.gate = Gate(settings.threshold, settings.window)
         self.ridge: GroupRidge | None = None  # as wide as the policy's hidden state, known with the first batch
         self.batches = 0
+        self._settled = self._state()
 
     def plan(self, completions: int, progress: float) -> Plan:
         """Return whom to score of a batch; `progress` is the share of the run that is done, in [0, 1]."""
@@ -77,10 +86,14 @@ class Imputer:
         if known.any():
             ridge.learn(features[known], truth[known], groups[known])
         self.batches += 1
-        record = self._record(plan, before, agreements) | self._against_truth(plan, predicted, would_use, truth)
-        return Outcome(predicted, truth if self.settings.mode == "oracle" else would_use, record)
+        used = truth if self.settings.mode == "oracle" else would_use
+        oracle = self._against_truth(plan, predicted, would_use, truth)
+        record = self._record(plan, before, agreements, used)
+        if oracle:
+            record["oracle"] = {name: rank_agreement.mean(rho) for name, rho in oracle.items()}
+        return Outcome(predicted, used, record, {"rank_agreement": agreements, **oracle})
 
-    def _record(self, plan: Plan, open_before: bool, agreements: list[float]) -> dict[str, Any]:
+    def _record(self, plan: Plan, open_before: bool, agreements: list[float], used: Floats) -> dict[str, Any]:
         found = self.gate.interval
         return {
             "mode": self.settings.mode,
@@ -89,6 +102,7 @@ class Imputer:
             "calls": int(plan.asked.sum()),
             # in oracle mode what would have been saved
             "calls_saved": int((~plan.drawn).sum()),
+            "imputed": int((~plan.asked & np.isfinite(used)).sum()),
             "rank_agreement": rank_agreement.mean(agreements),
             "gate": {
                 "open": self.gate.open,
@@ -98,20 +112,30 @@ class Imputer:
             },
         }
 
-    def _against_truth(self, plan: Plan, predicted: Floats, would_use: Floats, truth: Floats) -> dict[str, Any]:
-        """Return, in oracle mode, how what imputation would have said ranks the groups against their true rewards."""
+    def _against_truth(self, plan: Plan, predicted: Floats, would_use: Floats, truth: Floats) -> dict[str, list[float]]:
+        """Return, in oracle mode, how what imputation would have said ranks each group against its true rewards."""
         if self.settings.mode != "oracle" or not plan.imputing:
             return {}
-        rho = {"predicted": predicted, "used": would_use}
-        means = {
-            name: rank_agreement.mean(rank_agreement.within_groups(one, truth, self.size)) for name, one in rho.items()
-        }
-        return {"oracle": means}
+        said = {"predicted": predicted, "used": would_use}
+        return {name: rank_agreement.within_groups(one, truth, self.size) for name, one in said.items()}
+
+    def settle(self) -> None:
+        """Note that the step is done: a checkpoint is of the last step that was, and so is what `save` writes.
+
+        A run may be stopped between a batch and the end of its step, which is then made anew.
+        """
+        self._settled = self._state()
+
+    def _state(self) -> tuple[dict[str, Floats], dict[str, Any]]:
+        # no copies: the ridge replaces its arrays, it never changes one
+        arrays = self.ridge.state() if self.ridge else {}
+        return arrays, {"batches": self.batches, "gate": self.gate.state()}
 
     def save(self, folder: Path) -> None:
         """Write all that the next batch depends on into a checkpoint, the facts last: with them it is whole."""
-        save_file(self.ridge.state() if self.ridge else {}, folder / ARRAYS)
-        json_file.write(folder / FACTS, {"batches": self.batches, "gate": self.gate.state()})
+        arrays, facts = self._settled
+        save_file(arrays, folder / ARRAYS)
+        json_file.write(folder / FACTS, facts)
 
     def restore(self, folder: Path) -> bool:
         """Take up what a checkpoint says; return False where it says nothing, and everything is scored again."""
@@ -123,4 +147,5 @@ class Imputer:
         if arrays := load_file(folder / ARRAYS):
             self.ridge = GroupRidge(len(arrays["targets"]), self.settings.ridge, self.settings.half_life)
             self.ridge.restore(arrays)
+        self.settle()
         return True

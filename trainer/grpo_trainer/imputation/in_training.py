@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from grpo_trainer.imputation import step_record
 from grpo_trainer.imputation.hidden_states import pooled
 from grpo_trainer.imputation.imputer import Imputer, Outcome, Plan
 from grpo_trainer.imputation.ridge import Floats
@@ -32,7 +33,7 @@ class ImputedReward:
         self._plan: Plan
         self._outcome: Outcome
         self._shard = slice(0)
-        self._records: list[dict[str, Any]] = []
+        self._outcomes: list[Outcome] = []
 
     def ask(
         self,
@@ -62,7 +63,7 @@ class ImputedReward:
         gathered: list[tuple[Any, Any]] = gather_object(list(zip(own, rest, strict=True)))
         truth, added = (np.array([_number(row[side]) for row in gathered]) for side in (0, 1))
         self._outcome = self.imputer.complete(self._plan, self._states, truth)
-        self._records.append(self._outcome.record)
+        self._outcomes.append(self._outcome)
         rewards: Floats = weight * self._outcome.used + added
         return rewards
 
@@ -84,18 +85,17 @@ class ImputedReward:
 
     def take_record(self) -> dict[str, Any]:
         """Return the ledger's record of the batches since the last call; nothing when there were none."""
-        records, self._records = self._records, []
-        if not records:
-            return {}
-        counts = ("completions", "calls", "calls_saved")
-        summed = {name: sum(record[name] for record in records) for name in counts}
-        return {"imputation": {"reward": self.name, **records[-1], **summed}}
+        outcomes, self._outcomes = self._outcomes, []
+        return {"imputation": {"reward": self.name, **step_record.of_step(outcomes)}} if outcomes else {}
+
+    def settle(self) -> None:
+        self.imputer.settle()
 
     def save(self, folder: Path) -> None:
         self.imputer.save(folder)
 
-    def restore(self, checkpoint: str) -> None:
-        self.imputer.restore(Path(checkpoint))
+    def restore(self, checkpoint: str) -> bool:
+        return self.imputer.restore(Path(checkpoint))
 
 
 def columns(name: str) -> list[str]:

@@ -123,6 +123,6 @@ def _finite(value: Any) -> Any:
 
 
 def _type(column: str) -> pa.DataType:
-    if column in TEXTS or column.startswith("version/"):
+    if column in TEXTS or column.startswith(("version/", "request/")):
         return pa.string()
     return pa.int64() if column in WHOLE else pa.float64()

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import os
 import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grpo_trainer.examination.preflight import Ready
-from grpo_trainer.trainer import PolicyTrainer
 from guerdon import __version__
+
+if TYPE_CHECKING:  # its import takes seconds, which nobody should wait who is refused before
+    from grpo_trainer.trainer import PolicyTrainer
 
 PACKAGES = (
     "torch",
@@ -24,14 +27,10 @@ PACKAGES = (
 )
 
 
-def of(ready: Ready, trainer: PolicyTrainer, attempt: str, fingerprint: str) -> dict[str, Any]:
-    train_rows, validation_rows = ready.rows
-    return {
-        "name": ready.name,
-        "size": ready.size,
+def of(ready: Ready, trainer: "PolicyTrainer", attempt: str, fingerprint: str) -> dict[str, Any]:
+    return described(ready) | {
         "started": now(),
         "attempt": attempt,
-        "config": ready.config.model_dump(),
         "seed": trainer.args.seed,
         "ranks": trainer.args.world_size,
         "policy": {
@@ -42,6 +41,20 @@ def of(ready: Ready, trainer: PolicyTrainer, attempt: str, fingerprint: str) -> 
             "parameters": sum(weight.numel() for weight in trainer.model.parameters()),
             "trained_parameters": sum(w.numel() for w in trainer.model.parameters() if w.requires_grad),
         },
+        "packages": {"guerdon": __version__} | {name: installed(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def described(ready: Ready) -> dict[str, Any]:
+    """Return the part that is known before the policy is loaded."""
+    train_rows, validation_rows = ready.rows
+    return {
+        "name": ready.name,
+        "size": ready.size,
+        "config": ready.config.model_dump(),
+        "ranks": int(os.environ.get("WORLD_SIZE", "1")),
         "dataset": {
             "train_rows": len(train_rows),
             "validation_rows": len(validation_rows),
@@ -51,9 +64,6 @@ def of(ready: Ready, trainer: PolicyTrainer, attempt: str, fingerprint: str) -> 
             name: {"weight": weight, "kind": ready.served[name].kind, "version": ready.served[name].version}
             for name, weight in ready.config.weights.items()
         },
-        "packages": {"guerdon": __version__} | {name: installed(name) for name in PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
     }
 
 

@@ -1,5 +1,6 @@
 """What a run leaves: the adapter, or all weights, and where asked for the policy with its adapter merged in."""
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -9,6 +10,21 @@ from grpo_trainer.examination.preflight import Ready
 from grpo_trainer.model import policy
 from grpo_trainer.record import save_check
 from grpo_trainer.trainer import PolicyTrainer
+
+WEIGHTS = ("adapter", "model", "merged")
+PAGES = ("report.html", "chart.png")
+
+
+def forget(out: Path) -> None:
+    """Remove what a run left when it was stopped: once it goes on, that is neither its policy nor its report.
+
+    The checkpoint that it goes on from holds the same weights, or later ones.
+    """
+    for name in WEIGHTS:
+        if (out / name).is_dir():
+            shutil.rmtree(out / name)
+    for name in PAGES:
+        (out / name).unlink(missing_ok=True)
 
 
 def beginning(trainer: PolicyTrainer, tokenizer: PreTrainedTokenizerBase, ready: Ready) -> torch.Tensor | None:

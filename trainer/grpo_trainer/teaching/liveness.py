@@ -5,6 +5,9 @@ from typing import Any
 
 Record = Mapping[str, Any]
 
+FAILED = 0.5
+"""Share of completions without a score at which the others can be alone in their groups, with nobody to differ from."""
+
 
 class Liveness:
     """Follows the ledger's lines; `diagnosis` says why the run should end, once it should."""
@@ -31,12 +34,13 @@ class Liveness:
 
 def why_flat(record: Record) -> str:
     """Return what keeps the rewards equal within groups, and what to do."""
-    failed, ceiling = record.get("failed_share"), record.get("ceiling_share")
-    if failed == 1:
-        return "no completion has a score. See the rollouts' error column and the reward server's log."
+    failed, ceiling = record.get("failed_share") or 0.0, record.get("ceiling_share")
+    if failed >= FAILED:
+        missing = "no completion has a score" if failed == 1 else f"{failed:.0%} of completions have no score"
+        return f"{missing}. See the rollouts' error column and the reward server's log."
     if ceiling == 1:
         return "every reward is at its upper bound. The policy has learned what this reward asks for: ask for more."
-    equal = [name for name, stats in (record.get("terms") or {}).items() if not stats.get("std")]
+    equal = [name for name, stats in (record.get("terms") or {}).items() if stats.get("std") == 0]
     if equal and len(equal) == len(record.get("terms") or {}):
         return (
             f"{', '.join(equal)} give every completion the same value. Either no completion comes near what they "

@@ -14,7 +14,10 @@ Row = dict[str, Any]
 
 
 def rows(scores: StepScores, advantages: Sequence[float], tokens: Sequence[int]) -> list[Row]:
-    """Return one rank's completions as rows; `term/X` is weighted by `weight/X`, `X/COMPONENT` is as it was served."""
+    """Return one rank's completions as rows; `term/X` is weighted by `weight/X`, `X/COMPONENT` is as it was served.
+
+    `version/X` and `request/X` say which version of X was asked, and by which request of the servers' log lines.
+    """
     return [
         _row(scores, index, item) | {"advantage": advantage, "completion_tokens": length}
         for index, (item, advantage, length) in enumerate(zip(scores.items, advantages, tokens, strict=True))
@@ -24,12 +27,13 @@ def rows(scores: StepScores, advantages: Sequence[float], tokens: Sequence[int])
 def record(batch: Sequence[Row], served: Mapping[str, RewardInfo], weights: Mapping[str, float], scaled: bool) -> Row:
     """Return the part of the ledger's line that the step's completions decide: signals, components, lengths."""
     terms = {name: _column(batch, taught(batch, name)) for name in weights}
+    earned = np.array([_column(batch, f"term/{name}") for name in weights]).sum(axis=0)
     groups = group_codes(batch)
     lengths = _column(batch, "completion_tokens")
     now = {name: batch[-1].get(f"weight/{name}", weight) for name, weight in weights.items()}
     highs = {name: upper_bound(served[name], weight) for name, weight in now.items()}
     return {
-        **signals.of_step(terms, groups, lengths, scaled=scaled, highs=highs),
+        **signals.of_step(terms, groups, lengths, scaled=scaled, highs=highs, earned=earned),
         "components": {name: signals.stats(_column(batch, name)) for name in component_columns(served, weights)},
         "completion_tokens": signals.stats(lengths),
         "completions": len(batch),
@@ -73,11 +77,12 @@ def _row(scores: StepScores, index: int, item: Item) -> Row:
         "completion": _text(item, "completion"),
         "reward": scores.values[index],
         "status": scores.statuses[index],
-        "error": next((one.error for s in scores.rewards if not (one := s.scores[index]).ok), None),
+        "error": scores.errors[index],
     }
     for (name, weight), served, terms in zip(scores.weights.items(), scores.rewards, scores.terms, strict=True):
         found |= {f"term/{name}": terms[index], f"weight/{name}": weight}
         found[f"version/{served.reward}"] = served.version
+        found[f"request/{served.reward}"] = scores.request(served.reward, index)
         components = served.scores[index].components
         found |= {f"{served.reward}/{name}": value for name, value in components.items()}
     return found

@@ -40,8 +40,18 @@ def pair(values: Floats, weights: Floats, term: int, groups: Groups, *, scaled: 
     return found[0], found[1]
 
 
+def compared(values: Floats, groups: Groups) -> int:
+    """Return how many of N completions have every score, as has another of their group: only these can differ."""
+    scored = groups[np.isfinite(values).all(axis=0)]
+    members = np.unique(scored, return_counts=True)[1]
+    return int(members[members > 1].sum())
+
+
 class Sensitivity:
-    """Which terms have changed the advantages of no completion so far. One term alone is the whole of them."""
+    """Which terms have changed the advantages of no completion so far. One term alone is the whole of them.
+
+    `completions` counts those that could be compared: what failed says nothing of a term.
+    """
 
     def __init__(self, weights: Mapping[str, float], *, scaled: bool) -> None:
         self.names, self.scaled = list(weights), scaled
@@ -49,10 +59,10 @@ class Sensitivity:
         self.completions = 0
 
     def follow(self, rows: list[Row]) -> None:
-        self.completions += len(rows)
-        if not self.silent or not rows:
+        if not rows:
             return
         values, groups = unweighted(rows, self.names), group_codes(rows)
+        self.completions += compared(values, groups)
         weights = np.array([rows[-1][f"weight/{name}"] for name in self.names], dtype=np.float64)
         self.silent = [
             name

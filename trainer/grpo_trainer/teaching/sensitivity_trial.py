@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from trl.trainer.utils import split_tensor_dict
 
-from grpo_trainer.examination.finding import Finding, fail, ok
+from grpo_trainer.examination.finding import Finding, fail, ok, warn
 from grpo_trainer.teaching import sensitivity
 from grpo_trainer.teaching.rollout import Row, group_codes, unweighted
 from grpo_trainer.teaching.sensitivity import Sensitivity
@@ -15,23 +15,40 @@ from grpo_trainer.teaching.signals import Floats
 from grpo_trainer.trainer import PolicyTrainer
 
 SUBJECT = "sensitivity"
-DRAWN = 64
-"""Completions that are generated before a term counts as one that changes nothing; whole batches."""
+ENOUGH = 64
+"""Completions that are compared before a term counts as one that changes nothing; whole batches."""
+MOST = 2 * ENOUGH
+"""Completions that are generated for it, where some cannot be compared because they failed."""
 
 
-def tried(trainer: PolicyTrainer, weights: dict[str, float], most: int = DRAWN) -> list[Finding]:
-    """Generate and score batches, `most` completions in all, until each term has changed an update."""
+def tried(trainer: PolicyTrainer, weights: dict[str, float]) -> list[Finding]:
+    """Generate and score batches until each term has changed an update, or enough of them have shown that it does not.
+
+    A term is only doubtful where too many completions failed to tell.
+    """
     seen = Sensitivity(weights, scaled=trainer.scales_by_group)
     if not seen.silent:
         return [ok(SUBJECT, "one reward alone is the whole of the advantage")]
     found: list[Finding] = []
+    drawn = 0
     for output, rows in _batches(trainer):
+        drawn += len(rows)
         before = list(seen.silent)
         seen.follow(rows)
         found += [_of_gradient(trainer, output, rows, name, seen) for name in before if name not in seen.silent]
-        if not seen.silent or seen.completions >= most:
+        if not seen.silent or seen.completions >= ENOUGH or drawn >= MOST:
             break
-    return found + [fail(SUBJECT, sensitivity.refusal(name, seen.completions)) for name in seen.silent]
+    return found + [_of_silent(name, seen, drawn) for name in seen.silent]
+
+
+def _of_silent(name: str, seen: Sensitivity, drawn: int) -> Finding:
+    if seen.completions < min(drawn, ENOUGH):
+        return warn(
+            SUBJECT,
+            f"whether {name!r} changes anything is not known: of {drawn} completions only {seen.completions} could be "
+            "compared, the others lack a score or are the only ones of their group. See the reward server's log.",
+        )
+    return fail(SUBJECT, sensitivity.refusal(name, seen.completions))
 
 
 def _batches(trainer: PolicyTrainer) -> Iterator[tuple[dict[str, Any], list[Row]]]:

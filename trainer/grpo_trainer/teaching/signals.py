@@ -21,9 +21,10 @@ def stats(values: Floats) -> dict[str, float | None]:
     scored = values[np.isfinite(values)]
     if scored.size == 0:
         return dict.fromkeys(("mean", "std", "min", "max"))
+    spread = float(scored.std(ddof=1)) if scored.size > 1 else None
     return {
         "mean": float(scored.mean()),
-        "std": float(scored.std(ddof=1)) if scored.size > 1 else None,
+        "std": 0.0 if spread is not None and scored.min() == scored.max() else spread,  # rounding is no spread
         "min": float(scored.min()),
         "max": float(scored.max()),
     }
@@ -117,11 +118,20 @@ def length_correlation(values: Floats, lengths: Floats) -> float | None:
 
 
 def of_step(
-    terms: Mapping[str, Floats], groups: Groups, lengths: Floats, *, scaled: bool, highs: Mapping[str, float | None]
+    terms: Mapping[str, Floats],
+    groups: Groups,
+    lengths: Floats,
+    *,
+    scaled: bool,
+    highs: Mapping[str, float | None],
+    earned: Floats | None = None,
 ) -> dict[str, object]:
     """Return every signal of one step, as the ledger's line names them.
 
-    `terms` are the K weighted terms; `highs` the upper bounds that these have, where they have one.
+    Args:
+        terms: the K weighted terms that were trained on.
+        highs: the upper bounds that these have as they are served, where they have one.
+        earned: (N,) the sum of the terms as they were served, where some of `terms` are imputed: those know no bound.
     """
     names = list(terms)
     matrix = np.stack([terms[name] for name in names])
@@ -133,7 +143,7 @@ def of_step(
         "terms": {name: stats(term) for name, term in terms.items()},
         "failed_share": failed_share(total),
         "dead_group_share": dead_group_share(total, groups),
-        "ceiling_share": ceiling_share(total, high),
+        "ceiling_share": ceiling_share(total if earned is None else earned, high),
         "signal_share": _named(names, signal_shares(matrix, groups, scaled=scaled)),
         "sign_flip_share": _named(names, sign_flip_shares(matrix, groups)),
         "length_correlation": length_correlation(total, lengths),

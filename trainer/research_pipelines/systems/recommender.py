@@ -22,6 +22,10 @@ REVISION = "main"
 RULE = "rule"
 """Plays the seeker where there is no large model: one of a million weights accepts films that do not fit."""
 
+EVALUATED = ("metrics.json", "scored.jsonl", "replies.jsonl", "replies.made_of.json")
+SIMULATED = ("simulation.json", "simulated.jsonl", "simulated.made_of.json")
+"""All that the two leave in the folder that they share: a stage done anew begins without what it left before."""
+
 
 class Amounts(NamedTuple):
     """How much of everything a size has."""
@@ -139,7 +143,7 @@ def _arm(plan: Plan, amounts: Amounts, model: str, out: Path) -> list[Stage]:
         Stage(
             f"evaluate {out.name}",
             ("recommender", "evaluate", *asked, "--rows", str(replies), "--reward-url", "{reward_url}"),
-            (out / "metrics.json", out / "scored.jsonl"),
+            tuple(out / name for name in EVALUATED),
             rewards=_served(plan),
             calls=2 * replies,
             tokens=300 * replies,
@@ -147,7 +151,7 @@ def _arm(plan: Plan, amounts: Amounts, model: str, out: Path) -> list[Stage]:
         Stage(
             f"simulate {out.name}",
             ("recommender", "simulate", *asked, "--rows", str(amounts.simulated), "--user", user, *user_pinned),
-            (out / "simulation.json",),
+            tuple(out / name for name in SIMULATED),
             calls=2 * turns,
             tokens=400 * turns,
         ),
