@@ -215,6 +215,7 @@ class Readiness(Message):
     draining: bool
     backlog: int
     workers: dict[str, int]
+    workers_otherwise: dict[str, int] = Field(default_factory=dict)
 
 
 class FieldProblem(Message):

@@ -23,6 +23,7 @@ from http_face.request_log import RequestLog, note
 from http_face.strict_json import StrictJsonRoute
 from reward_server import catalog
 from reward_server.cohort import Cohorts
+from reward_server.fleet import Fleet
 from reward_server.job_queue import JobQueue
 from reward_server.job_record import Limits, Record
 from reward_server.jobs import Jobs, job_id_of
@@ -224,13 +225,16 @@ async def readyz(request: Request) -> Response:
     redis = await state.queue.ping()
     backlog = state.queue.in_flight
     full = backlog >= NEARLY_FULL * state.settings.max_in_flight
+    fleet = await state.queue.workers() if redis else Fleet()
+    kinds = state.catalog.on_worker()
     readiness = Readiness(
         ready=redis and state.queue.healthy and not full and not state.draining,
         redis=redis,
         replies=state.queue.healthy,
         draining=state.draining,
         backlog=backlog,
-        workers=await state.queue.workers() if redis else {},
+        workers={one.name: count for one in kinds if (count := fleet.serving(one))},
+        workers_otherwise={one.name: count for one in kinds if (count := fleet.otherwise(one))},
     )
     return Response(readiness.model_dump_json(), 200 if readiness.ready else 503, media_type="application/json")
 

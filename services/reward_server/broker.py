@@ -10,16 +10,16 @@ PRIORITY_MARK = "\x06\x16"
 INTERACTIVE, BULK = 0, 9
 """Priorities; kombu keeps one Redis list for each and empties the first of them first."""
 WORKERS = "guerdon:workers"
-"""Sorted set of `worker id|served name|served name…`, scored by when the entry goes stale (Redis' time)."""
+"""Sorted set of what workers say of themselves (fleet.py), scored by when the entry goes stale (Redis' time)."""
 CANCELLED = "guerdon:cancelled"
 """Pub/sub channel of {"reply_to", "number", "ids"}: items of a message that nobody wants any more."""
 DEAD_LETTERS = "guerdon:dead-letters"
 """List of items that no worker survived, newest first: what is known of them, without their texts."""
 
 
-def queue_of(reward: str, priority: int = INTERACTIVE) -> str:
-    """Return the Redis list of a reward's messages; kombu adds the priority to its name, except for the first."""
-    return f"guerdon.{reward}" + (f"{PRIORITY_MARK}{priority}" if priority else "")
+def lists_of(queue: str) -> list[str]:
+    """Return the Redis lists of a queue; kombu adds the priority to its name, except for the first."""
+    return [queue + (f"{PRIORITY_MARK}{priority}" if priority else "") for priority in (INTERACTIVE, BULK)]
 
 
 def celery_app(settings: Settings) -> Celery:

@@ -67,7 +67,8 @@ class Served:
 
     @property
     def queue(self) -> str:
-        return f"guerdon.{self.name}"
+        """The version is part of its name: while one configuration replaces another, both have workers of their own."""
+        return f"guerdon.{self.name}.{self.version}"
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Desk:
             submitted: called with what the batcher was given, so that items can be dropped from it.
         """
         if message["version"] != self.served.version:
-            # The caller was configured otherwise than this worker: a score of ours is not the one it asked for.
+            # On our queue by nobody's right: each version has its own. A score of ours is not the one it asks for.
             why = f"this worker serves version {self.served.version}, not {message['version']}"
             refused = _failed(Score.failed("model_error", why))
             yield Part([(one, refused) for one, _, _ in message["jobs"]], last=True)

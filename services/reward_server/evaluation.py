@@ -17,7 +17,7 @@ from reward_server.content import Fields, fields
 from reward_server.inquiry import inquire
 from reward_server.outcomes import as_answer, as_score, as_scores, outcomes_here
 from reward_server.rewards import Answer, Item, Reward
-from reward_server.work_queue import PersistentQueue, WorkQueue
+from reward_server.work_queue import WorkQueue
 
 LONG = 100_000
 """Characters from which inline rewards are computed off the event loop, so that other callers are not kept waiting."""
@@ -61,7 +61,7 @@ class Evaluation:
         """Return the scores of all items, in order.
 
         Raises:
-            Unavailable: the queue cannot take the first work now. What comes after is asked for until the deadline.
+            Unavailable: the queue cannot take the work now.
         """
         return await self._task(served)
 
@@ -111,7 +111,7 @@ class Evaluation:
             for index, item in items.items():
                 item.scores[name] = found[index]
         if served.scope == "group":
-            scores = _whole_groups(parts, scores)
+            scores = whole_groups(parts, scores)
         for part in parts:
             scores |= await _run(served, {index: items[index] for index in part if index not in scores})
         return scores
@@ -169,8 +169,6 @@ class Evaluation:
             return await asyncio.to_thread(outcomes_here, served.kind, contents)
         terms = self.terms
         wait = await self.queue.outcomes(served, contents, terms.deadline, run=terms.run, bulk=terms.bulk)
-        if not isinstance(self.queue, PersistentQueue):  # admitted: from here on it is not the caller who tries again
-            self.queue = PersistentQueue(self.queue)
         self.usage.cached += wait.cached
         self.usage.model_tokens += wait.model_tokens
         return [outcome if outcome is not None else _NO_ANSWER for outcome in wait.outcomes]
@@ -180,7 +178,7 @@ def without(items: Mapping[int, Item], failed: Mapping[int, Score]) -> dict[int,
     return {index: item for index, item in items.items() if index not in failed}
 
 
-def _whole_groups(parts: Iterable[Sequence[int]], failed: Mapping[int, Score]) -> dict[int, Score]:
+def whole_groups(parts: Iterable[Sequence[int]], failed: Mapping[int, Score]) -> dict[int, Score]:
     """Fail a group as one when a member has failed: scored without it, the others would be wrong."""
     all_failed = dict(failed)
     for part in parts:

@@ -97,7 +97,8 @@ local function claim()
       redis.call('ZREM', queued, entry)
       redis.call('ZADD', running, now + lease_ms, entry)
       redis.call('HSET', job, 'state', 'running', 'token', token, 'owner', reply_to)
-      return {'yours', id, get('tenant'), get('request'), tonumber(get('deadline')) - now}
+      local left, age = tonumber(get('deadline')) - now, now - tonumber(get('created'))
+      return {'yours', id, get('tenant'), get('request'), left, age}
     end
   end
 end
@@ -114,11 +115,16 @@ local function finish(state, field, value)
   return {'yours'}
 end
 
--- A server that stops in good order gives its jobs back.
-local function release()
+-- A server that stops in good order gives its jobs back; one that does not serve a job leaves it to others, who look at
+-- it when wait_ms have passed, at its deadline at the latest: until then it stands where the jobs of dead servers do.
+local function release(wait_ms)
   if get('token') ~= token then return {'lost'} end
-  redis.call('ZREM', running, get('entry'))
-  redis.call('ZADD', queued, get('created'), get('entry'))
+  if wait_ms > 0 then
+    redis.call('ZADD', running, math.min(now + wait_ms, tonumber(get('deadline'))), get('entry'))
+  else
+    redis.call('ZREM', running, get('entry'))
+    redis.call('ZADD', queued, get('created'), get('entry'))
+  end
   redis.call('HSET', job, 'state', 'queued')
   redis.call('HINCRBY', job, 'attempts', -1)
   redis.call('HDEL', job, 'token', 'owner')
@@ -133,4 +139,4 @@ if what == 'cancel' then return cancel(ARGV[8]) end
 if what == 'claim' then return claim() end
 if what == 'renew' then return renew() end
 if what == 'finish' then return finish(ARGV[8], ARGV[9], ARGV[10]) end
-return release()
+return release(tonumber(ARGV[8]))

@@ -18,6 +18,7 @@ from reward_server.cache import SUSPECT, Cache
 from reward_server.catalog import Served
 from reward_server.clock import SharedClock
 from reward_server.content import Fields, canonical, content_id
+from reward_server.fleet import Fleet
 from reward_server.metrics import CACHED, HELD, IN_FLIGHT, Owed
 from reward_server.outbox import Message, Outbox, Pending
 from reward_server.publisher import Publisher
@@ -124,17 +125,12 @@ class JobQueue:
         except (RedisError, OSError):
             return False
 
-    async def workers(self) -> dict[str, int]:
-        """Count the workers alive by what they serve; empty when Redis does not answer."""
-        counts: dict[str, int] = {}
+    async def workers(self) -> Fleet:
+        """Return the workers alive; none when Redis does not answer."""
         try:
-            alive = await self._sweep.workers()
+            return await self._sweep.workers()
         except (RedisError, OSError):
-            return counts
-        for names in alive.values():
-            for name in names:
-                counts[name] = counts.get(name, 0) + 1
-        return counts
+            return Fleet()
 
     async def outcomes(
         self,
@@ -156,6 +152,7 @@ class JobQueue:
         Raises:
             Unavailable: Redis is away, or too much is in flight already; nothing was queued.
         """
+        self._sweep.asked[served.name] = served
         wait = Wait(len(contents))
         asked = _identified(served, contents, wait)
         lane = bulk, run or ""
@@ -177,7 +174,7 @@ class JobQueue:
         if new:
             self._outbox.put(new)
         if wait.missing:
-            await self._until(deadline, wait, [one for one, _ in asked.values()])
+            await self._until(deadline, wait, served, [one for one, _ in asked.values()])
         return wait
 
     async def _admit(
@@ -227,12 +224,12 @@ class JobQueue:
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer: {type(error).__name__}") from error
 
-    async def _until(self, deadline: float, wait: Wait, ids: list[str]) -> None:
+    async def _until(self, deadline: float, wait: Wait, served: Served, ids: list[str]) -> None:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.time())):
                 await wait.done
         except TimeoutError:
-            late: Outcome = {"status": "timeout", "error": "no worker answered before the deadline"}
+            late: Outcome = {"status": "timeout", "error": self._sweep.fleet.why_late(served)}
             for index, outcome in enumerate(wait.outcomes):
                 if outcome is None:
                     wait.outcomes[index] = late
@@ -290,7 +287,7 @@ class JobQueue:
             return
         reward = message.lane.reward
         item_s = self._outbox.learn(reward, len(reply["outcomes"]), reply.get("model_s", 0.0))
-        self.admission.pace(reward).item_s = item_s / max(1, self._sweep.serving(reward))
+        self.admission.pace(reward).item_s = item_s / max(1, self._sweep.fleet.serving(message.jobs[0].served))
         if reply.get("last"):
             self.finish(message)
 

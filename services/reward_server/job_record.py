@@ -83,6 +83,7 @@ class Claim(NamedTuple):
     tenant: str
     request: bytes
     left_s: float
+    age_s: float
 
 
 class JobRecords:
@@ -126,8 +127,8 @@ class JobRecords:
         answer = await self._ask("claim", "", token)
         if answer[0] == b"none":
             return None
-        _, job_id, tenant, request, left_ms = answer
-        return Claim(job_id.decode(), token, tenant.decode(), request, left_ms / 1000)
+        _, job_id, tenant, request, left_ms, age_ms = answer
+        return Claim(job_id.decode(), token, tenant.decode(), request, left_ms / 1000, age_ms / 1000)
 
     async def renew(self, claim: Claim) -> bool:
         """Say that whoever works on it lives; False when the claim is no longer its own."""
@@ -137,9 +138,9 @@ class JobRecords:
         """End a job with its `response` or `error`; nothing happens when the claim is no longer its own."""
         await self._ask("finish", claim.id, claim.token, state, field, value)
 
-    async def release(self, claim: Claim) -> None:
-        """Give a job back that could not be finished here."""
-        await self._ask("release", claim.id, claim.token)
+    async def release(self, claim: Claim, wait_s: float = 0.0) -> None:
+        """Give a job back that could not be finished here; nobody takes it for `wait_s`, or before its deadline."""
+        await self._ask("release", claim.id, claim.token, int(1000 * wait_s))
 
     async def _ask(self, what: str, job_id: str, token: str, *more: Argument) -> list[Any]:
         limits = self.limits

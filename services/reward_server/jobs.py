@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -9,6 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from guerdon.messages import ScoreRequest
@@ -27,6 +29,9 @@ SWEEP_S = 1.0
 SHORTEST_S = 0.01
 """A job that cannot be admitted with less than this left has failed: no attempt would be answered in time."""
 
+NOT_HERE_SHARE = 0.1
+"""Of a job's age, after how much it is offered again that a process did not serve: sooner while it is young."""
+
 Run = Callable[[str, ScoreRequest, float], Awaitable[bytes]]
 """Answers a tenant's request by a Unix time with the JSON of a ScoreResponse.
 
@@ -34,11 +39,16 @@ Raises Refused when it is configured otherwise than whoever accepted the request
 """
 
 
+class NotHere(Exception):
+    """This process does not serve what a job asks for. The one that accepted it does."""
+
+
 class Jobs:
     """The asynchronous jobs that this process accepts, and those it works on.
 
     Whoever has room claims the oldest job, under a lease. A process that dies loses its leases, and others go on with
-    its jobs; one that stops gives them back.
+    its jobs; one that stops gives them back, and so does one that does not serve what a job asks for: while one
+    configuration replaces another, processes of both look at the same jobs.
 
     Args:
         trips: the way to Redis.
@@ -133,7 +143,8 @@ class Jobs:
                 log.warning("no jobs can be taken (%s); trying again", type(error).__name__)
                 claim = None
             if claim is None:
-                await self._work.heard(SWEEP_S)
+                # At no fixed beat: what is offered again must not meet the same process first each time.
+                await self._work.heard(SWEEP_S * _about_one())
                 continue
             task = asyncio.create_task(self._worked_on(claim), name="job")
             self._running.add(task)
@@ -152,17 +163,27 @@ class Jobs:
                 await self._finish(claim, *ending)
             except Lost:
                 return
+            except NotHere:
+                log.info("a job that this server does not serve is left to others")
+                await self._give_back(claim, max(SWEEP_S, NOT_HERE_SHARE * claim.age_s) * _about_one())
             except asyncio.CancelledError:
                 await self._give_back(claim)
                 raise
 
     async def _answer(self, claim: Claim) -> tuple[str, str, bytes]:
-        """Return how the job ends: state, field of its record, value."""
+        """Return how the job ends: state, field of its record, value.
+
+        Raises:
+            NotHere: it need not end yet, and another process may be able to answer it.
+        """
         deadline = time.time() + claim.left_s
         try:
-            request = ScoreRequest.model_validate(orjson.loads(claim.request))
-            return "done", "response", await self._admitted(claim.tenant, request, deadline)
-        except (Refused, Unavailable) as error:
+            return "done", "response", await self._admitted(claim.tenant, _request(claim), deadline)
+        except Refused as error:
+            if deadline - time.time() > SHORTEST_S:
+                raise NotHere(str(error)) from error
+            return "failed", "error", f"no server was found that serves this: {error}".encode()
+        except Unavailable as error:
             return "failed", "error", str(error).encode()
         except Exception as error:
             log.error("a job failed by a mistake of the server's own", exc_info=error)
@@ -189,11 +210,29 @@ class Jobs:
                 await asyncio.sleep(SWEEP_S)
         self._ended(claim.tenant, claim.id)
 
-    async def _give_back(self, claim: Claim) -> None:
+    async def _give_back(self, claim: Claim, wait_s: float = 0.0) -> None:
         try:
-            await self._records.release(claim)
+            await self._records.release(claim, wait_s)
         except RedisError:
             log.warning("a job could not be given back; another process takes it when its lease has ended")
+
+
+def _request(claim: Claim) -> ScoreRequest:
+    """Return what is asked.
+
+    Raises:
+        Refused: another version of this server accepted it, and it says what this one does not know.
+    """
+    try:
+        return ScoreRequest.model_validate(orjson.loads(claim.request))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Refused(where, f"this server cannot read {where}: {first['type']}") from error
+
+
+def _about_one() -> float:
+    return random.uniform(0.5, 1.5)
 
 
 def job_id_of(tenant: str, idempotency_key: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,10 +16,10 @@ from reward_server.cohort_record import Cohort
 from reward_server.cohort_scorer import ScoreGroup
 from reward_server.concurrently import concurrently
 from reward_server.content import canonical, fields
-from reward_server.evaluation import Evaluation, Terms
+from reward_server.evaluation import Evaluation, Terms, whole_groups
 from reward_server.groups import Group, grouped
 from reward_server.metrics import ITEMS, observe_scores
-from reward_server.work_queue import PersistentQueue, WorkQueue
+from reward_server.work_queue import OnceAdmitted, PersistentQueue, WorkQueue
 
 __all__ = ["Refused", "Scoring", "deadline_of"]
 
@@ -59,12 +60,13 @@ class Scoring:
 
         Raises:
             Refused: as of `check`.
-            Unavailable: the workers' queue cannot take the work now.
+            Unavailable: the workers' queue cannot take the first work now. What comes after is asked for persistently.
         """
         self.check()
         self.usage.items = len(self.request.items)
         whole = [list(group.members.values()) for group in self._groups_if_any if group.whole]
-        evaluation = Evaluation(self.catalog, self.queue, self._terms, self.request.items, whole, self.usage)
+        queue = OnceAdmitted(self.queue)
+        evaluation = Evaluation(self.catalog, queue, self._terms, self.request.items, whole, self.usage)
         try:
             scores = await concurrently(self._scores(one, evaluation) for one in self._served)
         finally:
@@ -117,23 +119,17 @@ class Scoring:
         if self.cohorts is None:
             why = f"{len(group.members)} of the group's {group.size} members arrived"
             return dict.fromkeys(group.members.values(), Score.failed("cohort_incomplete", why))
-        scores: dict[int, Score] = {}
-        texts: dict[int, bytes] = {}
-        for slot, index in group.members.items():
-            try:
-                texts[slot] = canonical(fields(self.request.items[index], WHOLE_ITEM))
-            except TypeError as error:
-                scores[index] = Score.failed("invalid_input", f"the item cannot be sent: {error}")
-        if texts:
-            cohort = Cohort(
-                self.tenant, served.name, served.version, f"{self.request.run or ''}|{group.id}", group.size
-            )
-            joined = await self.cohorts.scores(cohort, texts, self.deadline, self._score_of_groups(served))
-            scores |= {group.members[slot]: score for slot, score in joined.items()}
-        return scores
+        cohort = Cohort(self.tenant, served.name, served.version, f"{self.request.run or ''}|{group.id}", group.size)
+        texts = {slot: _member(self.request.items[index]) for slot, index in group.members.items()}
+        joined = await self.cohorts.scores(cohort, texts, self.deadline, self._score_of_groups(served))
+        joined |= _unsendable(texts)  # however the group ended, for its own request this is why
+        return {group.members[slot]: score for slot, score in joined.items()}
 
     def _score_of_groups(self, served: Served) -> ScoreGroup:
         async def score(texts: list[bytes], deadline: float) -> list[Score]:
+            if broken := _unsendable(dict(enumerate(texts))):
+                scores = whole_groups([range(len(texts))], broken)
+                return [scores[slot] for slot in range(len(texts))]
             items = [Item.model_validate(orjson.loads(text)) for text in texts]
             terms, queue = replace(self._terms, deadline=deadline), PersistentQueue(self.queue)
             evaluation = Evaluation(self.catalog, queue, terms, items, [range(len(items))], self.usage)
@@ -143,6 +139,21 @@ class Scoring:
                 evaluation.close()
 
         return score
+
+
+def _member(item: Item) -> bytes:
+    """Return what is kept of a group's member: its fields, or why they cannot be: the others shall not wait for it."""
+    try:
+        return canonical(fields(item, WHOLE_ITEM))
+    except TypeError as error:
+        return orjson.dumps(f"the item cannot be sent: {error}")
+
+
+def _unsendable(texts: Mapping[int, bytes]) -> dict[int, Score]:
+    """Return the failures of the members that could not be written."""
+    return {
+        slot: Score.failed("invalid_input", orjson.loads(text)) for slot, text in texts.items() if text.startswith(b'"')
+    }
 
 
 def _count(rewards: RewardScores) -> None:

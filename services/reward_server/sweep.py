@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
@@ -11,12 +11,15 @@ import orjson
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
+from guerdon.messages import MAX_DEADLINE_S
 from reward_server import metrics
 from reward_server.admission import Admission
 from reward_server.boundary import Outcome
-from reward_server.broker import BULK, DEAD_LETTERS, WORKERS, queue_of
+from reward_server.broker import DEAD_LETTERS, WORKERS, lists_of
 from reward_server.cache import SUSPECT_TTL_S, Cache
+from reward_server.catalog import Served
 from reward_server.clock import SharedClock
+from reward_server.fleet import Fleet
 from reward_server.metrics import QUEUE_WAIT, RESUBMITTED
 from reward_server.outbox import Message, Outbox, Pending
 from reward_server.settings import Settings
@@ -31,6 +34,8 @@ FILLING = 0.6
 """Of the limit, from where on cached scores are forgotten, the oldest first."""
 FORGET = 5000
 """Scores of each reward that are forgotten at a time."""
+QUEUE_TTL_S = int(MAX_DEADLINE_S)
+"""A queue that no server owes an answer for is kept so long: longer than any message on it is wanted."""
 WAITING = 1000
 """Messages that may wait for a reward that no worker serves: nobody takes them off when their deadline has passed."""
 
@@ -63,12 +68,15 @@ class Sweep:
         self._settings = settings
         self._waits: deque[float] = deque(maxlen=512)
         self._seen: dict[str, float] = {}
-        self._serving: Counter[str] = Counter()
         self._swept = 0.0
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._others: set[asyncio.Task[None]] = set()
         self._redis_run = ""
+        self.asked: dict[str, Served] = {}
+        """What this process has asked workers for, by name."""
+        self.fleet = Fleet()
+        """The workers at the last look."""
         self.trouble: str | None = None
         """Why no work should be admitted now, if so."""
         self.crowded: dict[str, str] = {}
@@ -94,19 +102,14 @@ class Sweep:
         self._others.add(task)
         task.add_done_callback(self._others.discard)
 
-    async def workers(self) -> dict[str, list[str]]:
-        """Return the workers alive, and what each serves.
+    async def workers(self) -> Fleet:
+        """Look which workers are alive.
 
         Raises:
             RedisError, OSError: Redis does not answer.
         """
-        entries: list[Any] = await self._queue.redis.zrangebyscore(WORKERS, self._queue.clock.now(), "+inf")
-        names = (bytes(entry).decode().split("|") for entry in entries)
-        return {worker: serves for worker, *serves in names}
-
-    def serving(self, reward: str) -> int:
-        """Return how many workers served a reward at the last look."""
-        return self._serving.get(reward, 0)
+        entries: Any = await self._queue.redis.zrangebyscore(WORKERS, self._queue.clock.now(), "+inf")
+        return Fleet.read(entries)
 
     def taken(self, message: Message, worker: str) -> None:
         """A worker has a message now."""
@@ -133,10 +136,9 @@ class Sweep:
 
     async def _look(self, now: float) -> None:
         await self._look_at_redis(now)
-        workers = await self.workers()
-        self._look_at_workers(workers, now)
-        self._serving = Counter(name for names in workers.values() for name in names)
-        await self._look_at_unserved_queues()
+        self.fleet = await self.workers()
+        self._look_at_workers(self.fleet.workers, now)
+        await self._look_at_queues()
         for message in list(self._outbox.out.values()):
             if self._lost_with_its_worker(message, now):
                 await self._ask_one_by_one(message)
@@ -169,13 +171,19 @@ class Sweep:
         for message in self._outbox.out.values():
             message.taken_by, message.check_at = None, now + self._patience()
 
-    async def _look_at_unserved_queues(self) -> None:
-        """Refuse more for a reward that no worker serves once much waits for it: its queue would grow for ever."""
+    async def _look_at_queues(self) -> None:
+        """Refuse more for a reward that no worker serves once much waits for it: its queue would grow for ever.
+
+        And let a queue go away by itself when nobody waits for it any more: workers of its version may never come back.
+        """
         crowded: dict[str, str] = {}
-        for reward in self._queue.admission.paces:
-            if not self.serving(reward):
-                waiting = await self._queue.redis.llen(queue_of(reward))
-                waiting += await self._queue.redis.llen(queue_of(reward, BULK))
+        for reward, served in list(self.asked.items()):
+            lists = lists_of(served.queue)
+            if self._queue.admission.pace(reward).waiting:
+                for one in lists:
+                    await self._queue.redis.expire(one, QUEUE_TTL_S)
+            if not self.fleet.serving(served):
+                waiting = sum([await self._queue.redis.llen(one) for one in lists])
                 if waiting > WAITING:
                     crowded[reward] = f"no worker serves {reward}, and {waiting} messages wait for one"
         self.crowded = crowded

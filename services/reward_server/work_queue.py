@@ -48,6 +48,25 @@ class Refusals:
     model_tokens: int = 0
 
 
+@dataclass
+class OnceAdmitted:
+    """Lets its caller know that the first work cannot be taken, and asks persistently after work that was.
+
+    For a request: it can be tried again as a whole until something of it was admitted.
+    """
+
+    queue: WorkQueue
+    admitted: bool = False
+
+    async def outcomes(
+        self, served: Served, contents: Sequence[Fields], deadline: float, *, run: str, bulk: bool
+    ) -> Answered:
+        queue = PersistentQueue(self.queue) if self.admitted else self.queue
+        answered = await queue.outcomes(served, contents, deadline, run=run, bulk=bulk)
+        self.admitted = True
+        return answered
+
+
 @dataclass(frozen=True)
 class PersistentQueue:
     """Asks again for what cannot be taken now, until the deadline; the items are `overloaded` only then.

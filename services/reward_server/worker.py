@@ -27,6 +27,7 @@ from reward_server.catalog import Served
 from reward_server.clock import SharedClock
 from reward_server.desk import Desk, Part
 from reward_server.failures import log_failed
+from reward_server.fleet import entry_of
 from reward_server.metrics import observe_call, serve_metrics
 from reward_server.quarantine import Quarantine
 from reward_server.results import Results
@@ -164,7 +165,7 @@ class Worker:
 
     def beat(self) -> None:
         """Say that this worker is alive, until it stops."""
-        entry = "|".join([self.id, *self.desks])
+        entry = entry_of(self.id, [desk.served for desk in self.desks.values()])
         while not self._stopping.is_set():
             if not all(desk.batcher.alive for desk in self.desks.values()):
                 log.critical("a batcher's thread has died; this worker ends, to be started again")

@@ -60,7 +60,8 @@ def test_without_a_worker_the_deadline_gives_typed_timeouts(tmp_path: Path, ligh
         answer = http.post("/v1/score", json=body(3, "nobody", deadline_s=0.5))
         assert {score["status"] for score in answer.json()["rewards"][0]["scores"]} == {"timeout"}
         assert http.get("/readyz").json() == {
-            "ready": True, "redis": True, "replies": True, "draining": False, "backlog": 0, "workers": {}
+            "ready": True, "redis": True, "replies": True, "draining": False, "backlog": 0, "workers": {},
+            "workers_otherwise": {},
         }  # fmt: skip
 
 

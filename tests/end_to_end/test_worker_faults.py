@@ -92,6 +92,7 @@ def test_too_much_for_the_memory_is_halved_until_it_fits(http: httpx.Client) -> 
 def test_bytes_that_are_no_message_end_no_worker(http: httpx.Client, stack: Stack) -> None:
     worker = stack.processes["reward-worker"].pid
     assert stack.redis_url is not None
+    version = next(one["version"] for one in http.get("/v1/rewards").json()["rewards"] if one["name"] == "odd")
     with redis.Redis.from_url(stack.redis_url) as queue:
         sound = {"body": "W10=", "content-encoding": "utf-8", "content-type": "application/json", "headers": {}}
         properties = {"delivery_tag": "t", "delivery_info": {"routing_key": "x"}, "body_encoding": "base64"}
@@ -106,7 +107,7 @@ def test_bytes_that_are_no_message_end_no_worker(http: httpx.Client, stack: Stac
             json.dumps({**sound, "properties": properties, "headers": headers}).encode(),
             json.dumps({**sound, "properties": properties, "headers": headers | {"timelimit": None}}).encode(),
         ):
-            queue.lpush("guerdon.odd", raw)
+            queue.lpush(f"guerdon.odd.{version}", raw)
     assert statuses(scores(http, "odd", "good after the bad")) == ["ok"]
     assert stack.processes["reward-worker"].pid == worker
 

@@ -38,6 +38,7 @@ class Server:
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     draining: bool = False
     errors: list[Exception] = field(default_factory=list)
+    serves: bool = True
 
     def __post_init__(self) -> None:
         self.redis = aioredis.Redis.from_url(self.url, socket_timeout=30, retry=None)
@@ -68,6 +69,8 @@ class Server:
         except asyncio.CancelledError:
             self.stopped.set()
             raise
+        if not self.serves:
+            raise Refused("rewards", "unknown rewards ['length']")
         if self.errors:
             raise self.errors.pop(0)
         return RESPONSE
@@ -287,16 +290,63 @@ def test_a_job_that_cannot_begin_is_tried_again_and_what_cannot_be_answered_has_
             one.errors = [Unavailable("full")]
             await one.jobs.submit("a", "default", REQUEST)
             assert (await ended(one, "a")).state == "done"
-            one.errors = [Refused("rewards", "unknown rewards ['length']")]
-            await one.jobs.submit("b", "default", REQUEST)
-            record = await ended(one, "b")
-            assert (record.state, record.error) == ("failed", "unknown rewards ['length']")
             one.errors = [ZeroDivisionError("text that stays here")]
             await one.jobs.submit("c", "default", REQUEST)
             assert (await ended(one, "c")).error == "a mistake of the server's own: ZeroDivisionError"
             one.errors = [Unavailable("full")]
             await one.jobs.submit("d", "default", REQUEST.model_copy(update={"deadline_s": 0.001}))
             assert (await ended(one, "d")).error == "full"
+
+    run(main)
+
+
+def test_a_job_that_a_server_does_not_serve_waits_for_one_that_does(valkey_url: str) -> None:
+    async def main() -> None:
+        async with servers(valkey_url, 2, starting=False) as (older, newer):
+            older.serves = False
+            older.jobs.start()
+            await older.jobs.submit("a", "default", REQUEST)
+            given_back = [b"queued", b"0", None, None]
+            fields = ("state", "attempts", "token", "owner")
+            while (
+                not await older.redis.zcard(ALL[1]) or await older.redis.hmget("guerdon:job:a", *fields) != given_back
+            ):
+                pass
+            newer.jobs.start()
+            assert (await ended(newer, "a")).response == RESPONSE
+            assert (older.ended, newer.ended) == ([], [("default", "a")])
+
+    run(main)
+
+
+def test_a_job_that_no_server_serves_fails_at_its_deadline_and_says_so(valkey_url: str) -> None:
+    async def main() -> None:
+        async with servers(valkey_url, 2) as (one, two):
+            one.serves = two.serves = False
+            await one.jobs.submit("a", "default", REQUEST.model_copy(update={"deadline_s": 0.2}))
+            record = await ended(one, "a")
+            assert (record.state, record.error) == (
+                "failed", "no server was found that serves this: unknown rewards ['length']"
+            )  # fmt: skip
+            assert record.expires is not None
+            assert record.deadline <= record.expires - 3_600_000 <= record.deadline + 2_000
+            assert one.ended + two.ended == [("default", "a")]
+
+    run(main)
+
+
+def test_a_job_of_a_newer_server_that_an_older_one_cannot_read_is_left_to_others(valkey_url: str) -> None:
+    async def main() -> None:
+        async with servers(valkey_url, 1, starting=False) as (older,):
+            await older.jobs.submit("a", "default", REQUEST.model_copy(update={"deadline_s": 0.2}))
+            newer = orjson.dumps(orjson.loads(REQUEST.model_dump_json()) | {"novelty": "said by the newer one"})
+            await older.redis.hset("guerdon:job:a", "request", newer)
+            older.jobs.start()
+            record = await ended(older, "a")
+            assert older.ran == []
+            assert record.error == (
+                "no server was found that serves this: this server cannot read novelty: extra_forbidden"
+            )
 
     run(main)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from redis import asyncio as aioredis
 
 from guerdon.messages import Group as WireGroup
 from guerdon.messages import Item as WireItem
@@ -15,9 +16,12 @@ from guerdon.messages import Score, ScoreRequest, ScoreResponse
 from http_face.refused import Refused, Unavailable
 from reward_server.boundary import Outcome, group_outcomes, outcomes
 from reward_server.catalog import Catalog, Served
+from reward_server.cohort import Cohorts
+from reward_server.cohort_record import Patience
 from reward_server.content import Fields, canonical
 from reward_server.groups import grouped
 from reward_server.rewards import Ask, Encoder, Inquiry, Item, Kind, Reward, Scope, Writer
+from reward_server.round_trips import RoundTrips
 from reward_server.scoring import Scoring
 from reward_server.work_queue import PersistentQueue, Refusals
 
@@ -311,6 +315,38 @@ def test_what_cannot_be_taken_later_is_tried_again_until_the_deadline() -> None:
     assert (score.status, score.error) == ("overloaded", "picky: full")
 
 
+def test_what_follows_an_admitted_question_is_not_the_callers_to_try_again() -> None:
+    class Rounds(Reward):
+        """Asks something inline that needs a worker, then a worker."""
+
+        def asks(self) -> tuple[str, ...]:
+            return "total", "picky"
+
+        def inquire(self, item: Item) -> Inquiry:
+            [total] = yield [Ask("total", {"completion": "two words"})]
+            [picky] = yield [Ask("picky", {"completion": "b"})]
+            assert isinstance(total, Score)
+            assert isinstance(picky, Score)
+            return (total.value or 0.0) + (picky.value or 0.0)
+
+        def score(self, items: list[Item]) -> list[float]:
+            return [float(item.found) for item in items]
+
+    asked: list[str] = []
+
+    async def full_the_second_time(name: str) -> None:
+        asked.append(name)
+        if len(asked) == 2:
+            raise Unavailable("full")
+
+    served = Served("rounds", Rounds(), "rounds.1", "inline")
+    known = Catalog(ALL.rewards | {"rounds": served}, ALL.encoder, ALL.served | {"rounds": served})
+    request = ScoreRequest(rewards=["rounds"], items=[WireItem(completion="a")])
+    workers = Workers(before=full_the_second_time)
+    assert values(asyncio.run(Scoring(request, known, workers, time.time() + 9).answer())) == [4.0]
+    assert asked == ["picky"] * 3
+
+
 def test_one_reward_that_cannot_be_taken_leaves_no_work_of_the_others_behind() -> None:
     cancelled: list[str] = []
 
@@ -336,6 +372,37 @@ def test_a_group_that_is_not_whole_is_cohort_incomplete_where_members_cannot_mee
         ("cohort_incomplete", "2 of the group's 3 members arrived")
     ] * 2
     assert scores[2].value == 0.0
+
+
+def test_a_member_that_cannot_be_sent_ends_its_group_with_that_reason_for_all_who_wait(valkey_url: str) -> None:
+    deep: Any = "x"
+    for _ in range(253):
+        deep = [deep]  # read from the wire, and too deep to be written
+    broken = WireItem(completion="a", context={"deep": deep}, group=WireGroup(id="g", size=3, slot=1))
+    parts = [
+        [member("fine", "g", 3, 0), broken, member("h", "h", 1, 0)],
+        [member("waits at another rank", "g", 3, 2)],
+    ]
+
+    async def main() -> list[ScoreResponse]:
+        async with aioredis.Redis.from_url(valkey_url) as redis:
+            await redis.flushdb()
+            trips = RoundTrips(redis, timeout_s=30)
+            ranks = [Cohorts(trips, f"r{rank}", patience=Patience(sweep_s=0.02)) for rank in range(2)]
+            answers = await asyncio.gather(
+                *(
+                    Scoring(ScoreRequest(rewards=["rest"], items=part), ALL, Workers(), time.time() + 30, cohorts=rank)
+                    .answer()
+                    for part, rank in zip(parts, ranks, strict=True)
+                )
+            )  # fmt: skip
+            await trips.close()
+            return answers
+
+    first, second = (response.rewards[0].scores for response in asyncio.run(main()))
+    assert [score.status for score in (*first, *second)] == ["invalid_input", "invalid_input", "ok", "invalid_input"]
+    assert first[1].error == "the item cannot be sent: Recursion limit reached"
+    assert {first[0].error, second[0].error} == {f"a member of the group: {first[1].error}"}
 
 
 def test_unknown_rewards_and_impossible_groups_are_refused_before_anything_is_scored() -> None:

@@ -83,7 +83,7 @@ def provoke(stack: Stack) -> None:
         assert MARK in score(http, ["queued_picky"], [item("raise")]).text  # its caller may know
         assert score(http, ["queued_picky"], [item("exit")]).status_code == 200
         be_wrong(http)
-        push_poison(str(stack.redis_url))
+        push_poison(str(stack.redis_url), queue_of(http, "queued_picky"))
         lose_the_worker(stack, http)
         lose_redis(stack, http)
 
@@ -107,16 +107,21 @@ def be_wrong(http: httpx.Client) -> None:
         assert http.get("/v1/rewards", headers={"authorization": wrong}).status_code == 401
 
 
-def push_poison(url: str) -> None:
+def queue_of(http: httpx.Client, reward: str) -> str:
+    served = {one["name"]: one["version"] for one in http.get("/v1/rewards").json()["rewards"]}
+    return f"guerdon.{reward}.{served[reward]}"
+
+
+def push_poison(url: str, queue: str) -> None:
     """Put on the queue what only somebody with Redis' password can: messages of a wrong shape."""
-    properties = {"delivery_info": {"exchange": "", "routing_key": "guerdon.queued_picky"}, "delivery_tag": MARK}
+    properties = {"delivery_info": {"exchange": "", "routing_key": queue}, "delivery_tag": MARK}
     body = json.dumps([[f'{{"reward": "queued_picky", "{MARK}": 1}}'], {}, {}])
     with redis.Redis.from_url(url) as connection:
         for task in ("guerdon.score", f"{MARK}.unknown"):
             headers = {"task": task, "id": MARK, "lang": "py", "argsrepr": MARK, "kwargsrepr": MARK}
             message = {"body": body, "content-type": "application/json", "content-encoding": "utf-8"}
             text = json.dumps(message | {"headers": headers, "properties": properties})
-            connection.lpush("guerdon.queued_picky", text)
+            connection.lpush(queue, text)
 
 
 def lose_the_worker(stack: Stack, http: httpx.Client) -> None:
