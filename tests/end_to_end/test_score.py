@@ -145,7 +145,7 @@ def test_a_completion_of_a_megabyte_is_scored(http: httpx.Client) -> None:
 
 def test_a_spent_deadline_is_a_typed_timeout_in_a_200(http: httpx.Client) -> None:
     items = [{"completion": f"{i} " * 3000, "reference": f"{i + 1} " * 3000} for i in range(200)]
-    answer = scored(http, ["similarity"], items, deadline_s=0.02)
+    answer = scored(http, ["similarity"], items, deadline_s=0.5)
     assert len(answer.rewards[0].scores) == 200
     assert "timeout" in {score.status for score in answer.rewards[0].scores}
     assert all((score.value is None) == (score.status != "ok") for score in answer.rewards[0].scores)

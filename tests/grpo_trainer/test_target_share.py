@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -77,7 +77,15 @@ def test_a_weight_never_leaves_its_bounds_and_keeps_its_sign(matrix: np.ndarray,
     assert -2.0 <= weight <= -0.1
 
 
+def undoing_one_another() -> np.ndarray:
+    matrix = np.zeros((3, 5 * G))
+    matrix[0, 6] = 0.5
+    matrix[1, 5:8], matrix[2, 5:8] = (1.25, -3, -2.5), (-1.25, 0.5, 1)
+    return matrix
+
+
 @settings(max_examples=20)
+@example(undoing_one_another(), True)
 @given(values(terms=3), st.booleans())
 def test_several_terms_reach_their_shares_together(matrix: np.ndarray, scaled: bool) -> None:
     rng = np.random.default_rng(0)

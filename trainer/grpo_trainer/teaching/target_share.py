@@ -21,8 +21,8 @@ HALVINGS = 60
 """Of the interval of log λ; after so many its ends are the same float."""
 REACHED = 1e-3
 """How near to the target the share must be at a root; bisection ends at a jump just as well."""
-SWEEPS = 50
-"""Over several terms with a target; each is solved given the others."""
+SWEEPS = 500
+"""Over several terms with a target, each solved given the others; a handful, but for terms that undo one another."""
 SETTLED = 1e-9
 
 
