@@ -256,6 +256,7 @@ def test_what_was_reserved_in_an_answer_that_never_came_is_given_back(
             one = judge(loopback.url, name="swallowed", budget=Allowance(tokens=1000))
             async with opened(one, tmp_path, redis_url=relay.url) as calls:
                 assert (await calls.ask(question("1"))).failure is None
+                await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "settle"))
                 relay.swallow = True  # what comes back on connections that are open; those opened now are heard
                 failure = (await calls.ask(question("2"))).failure
                 assert failure is not None
